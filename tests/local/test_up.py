@@ -1,0 +1,206 @@
+"""The whole service on one machine, from start to stop, with stand-ins for app and jobs."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import signal
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg
+import pytest
+import redis
+
+from tests.local.conftest import Running, processes_in, wait_for
+
+RunUp = Callable[..., Running]
+# The promise is about 5 s; the rest is for a busy machine.
+STOP_WITHIN_SECONDS = 8.0
+
+
+def answers(running: Running) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=2)
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def facts(running: Running) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((running.data / "running.json").read_text())
+    return found
+
+
+def ticks(running: Running) -> int:
+    try:
+        with redis.Redis.from_url(facts(running)["redis_url"]) as client:
+            return int(client.get("ticks") or 0)
+    except redis.ConnectionError:
+        return -1
+
+
+def part(running: Running, word: str) -> psutil.Process | None:
+    for process in psutil.Process(running.process.pid).children():
+        with contextlib.suppress(psutil.Error):
+            if word in process.cmdline():
+                return process
+    return None
+
+
+def stop(running: Running, number: int = signal.SIGTERM) -> None:
+    began = time.monotonic()
+    running.process.send_signal(number)
+    assert running.exit_code() == 0, running.text
+    assert time.monotonic() - began < STOP_WITHIN_SECONDS
+    assert not processes_in(running.directory)
+    assert not (running.data / "running.json").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_everything_runs_and_stops_on_a_signal(run_up: RunUp, number: int) -> None:
+    running = run_up()
+    running.wait_until_up()
+    assert answers(running)
+    wait_for(lambda: ticks(running) > 0, "clock and worker run a job")
+    assert f"http://127.0.0.1:{running.port}/docs" in running.text
+    key = (running.data / "organiser_key").read_text().strip()
+    assert str(running.data / "organiser_key") in running.text
+    assert key not in running.text
+    stop(running, number)
+
+
+def test_a_second_start_has_the_same_data_and_the_same_keys(run_up: RunUp) -> None:
+    first = run_up()
+    first.wait_until_up()
+    with psycopg.connect(facts(first)["database_url"]) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 1")
+    key = (first.data / "secret_key").read_text()
+    stop(first)
+    second = run_up()
+    second.wait_until_up()
+    with psycopg.connect(facts(second)["database_url"]) as connection:
+        assert connection.execute("SELECT * FROM kept").fetchall() == [(1,)]
+    assert (second.data / "secret_key").read_text() == key
+    stop(second)
+
+
+def test_each_part_comes_back_when_it_is_killed(run_up: RunUp) -> None:
+    running = run_up()
+    running.wait_until_up()
+    for word in ("worker", "cron", "granian"):
+        killed = wait_for(lambda word=word: part(running, word), f"{word} runs")
+        killed.kill()
+        wait_for(
+            lambda word=word, pid=killed.pid: (
+                (again := part(running, word)) is not None and again.pid != pid
+            ),
+            f"{word} comes back",
+        )
+    wait_for(lambda: answers(running), "the web part answers again")
+    before = ticks(running)
+    wait_for(lambda: ticks(running) > before, "jobs run again")
+    stop(running)
+
+
+def test_the_servers_come_back_when_they_are_killed(run_up: RunUp) -> None:
+    running = run_up()
+    running.wait_until_up()
+    wait_for(lambda: ticks(running) > 0, "jobs run")
+    for process in psutil.Process(running.process.pid).children():
+        if process.name() in ("postgres", "redis-server"):
+            process.kill()
+    wait_for(lambda: "Redis ended; starting it again." in running.text, "Redis is missed")
+    wait_for(lambda: "PostgreSQL ended; starting it again." in running.text, "it is missed")
+    before = wait_for(lambda: max(ticks(running), 0), "Redis has its data again")
+    wait_for(lambda: ticks(running) > before, "jobs run again")
+    with psycopg.connect(facts(running)["database_url"]) as connection:
+        connection.execute("SELECT 1")
+    stop(running)
+
+
+def test_a_taken_port_is_one_line_and_nothing_is_started(run_up: RunUp) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        running = run_up(PORT=str(port))
+        assert running.exit_code() == 1
+    assert len(running.output) == 1
+    assert f"Port {port} on 127.0.0.1 is taken" in running.text
+    assert not running.data.exists()
+
+
+def test_two_starts_at_the_same_moment_do_not_share_a_port(run_up: RunUp, project: Path) -> None:
+    (project / "hold_prepare").touch()
+    first = run_up()
+    wait_for((project / "preparing").exists, "the first is starting")
+    second = run_up(PORT=str(first.port), CONCERT_DATA_DIR=str(project / "other"))
+    assert second.exit_code() == 1
+    assert "is taken" in second.text
+    stop(first)
+
+
+def test_a_second_instance_in_one_directory_is_one_line(run_up: RunUp, project: Path) -> None:
+    (project / "hold_prepare").touch()
+    first = run_up()
+    wait_for((project / "preparing").exists, "the first is starting")
+    second = run_up()
+    assert second.exit_code() == 1
+    assert len(second.output) == 1
+    assert f"belongs to a running instance (pid {first.process.pid})" in second.text
+    stop(first)
+
+
+def test_an_address_that_is_not_ours_is_one_line(run_up: RunUp) -> None:
+    running = run_up(HOST="no such host")
+    assert running.exit_code() == 1
+    assert len(running.output) == 1
+    assert "HOST=no such host is not an address" in running.text
+
+
+@pytest.mark.parametrize("moment", ["servers", "database", "prepare", "web"])
+def test_a_signal_while_it_starts_leaves_nothing_running(
+    run_up: RunUp, project: Path, moment: str
+) -> None:
+    if moment == "prepare":
+        (project / "hold_prepare").touch()
+    running = run_up()
+    reached: dict[str, Callable[[], object]] = {
+        "servers": lambda: running.said("Starting PostgreSQL"),
+        "database": (running.data / "postgres" / "data").exists,
+        "prepare": (project / "preparing").exists,
+        "web": lambda: part(running, "granian"),
+    }
+    wait_for(reached[moment], moment)
+    stop(running)
+
+
+def test_after_a_hard_death_nothing_runs_and_the_next_start_works(run_up: RunUp) -> None:
+    running = run_up()
+    running.wait_until_up()
+    with psycopg.connect(facts(running)["database_url"]) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 1")
+    running.process.kill()
+    running.process.wait()
+    wait_for(lambda: not processes_in(running.directory), "every process has ended")
+    again = run_up()
+    again.wait_until_up()
+    with psycopg.connect(facts(again)["database_url"]) as connection:
+        assert connection.execute("SELECT * FROM kept").fetchall() == [(1,)]
+    stop(again)
+
+
+def test_a_web_part_that_never_starts_is_given_up(run_up: RunUp, project: Path) -> None:
+    (project / "app.py").write_text("raise RuntimeError('no such luck')\n")
+    running = run_up()
+    assert running.exit_code() == 1
+    assert "no such luck" in running.text
+    assert "The web part does not start; its output is above." in running.text
+    assert not processes_in(project)

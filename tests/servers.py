@@ -1,0 +1,82 @@
+"""The PostgreSQL and Redis that the tests run on: real ones, started by the tests.
+
+One PostgreSQL serves the whole session, with a database for each xdist worker. Each
+worker has a Redis of its own, because publish/subscribe does not know databases.
+
+``CONCERT_TEST_DATABASE_URL`` and ``CONCERT_TEST_REDIS_URL`` name servers to use instead;
+everything in the Redis databases is then deleted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+import redis
+from psycopg import sql
+
+from concert.local.servers import EmbeddedPostgres, EmbeddedRedis
+
+
+class SharedPostgres:
+    """One server for the session, started when its URL is first asked for."""
+
+    def __init__(self) -> None:
+        self._held = contextlib.ExitStack()
+        self._url = os.environ.get("CONCERT_TEST_DATABASE_URL", "")
+
+    @property
+    def url(self) -> str:
+        if not self._url:
+            directory = self._held.enter_context(temporary_directory())
+            server = self._held.enter_context(EmbeddedPostgres(directory / "pg", fast=True))
+            self._url = server.url
+        return self._url
+
+    def stop(self) -> None:
+        self._held.close()
+
+
+@contextlib.contextmanager
+def own_database(server_url: str, worker: str) -> Iterator[str]:
+    """The URL of an empty database beside the one in ``server_url``; dropped at the end."""
+    parts = urlsplit(server_url)
+    name = f"{parts.path.strip('/') or 'concert'}_test_{worker}"
+    drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(drop)
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        yield parts._replace(path=f"/{name}").geturl()
+        connection.execute(drop)
+
+
+@contextlib.contextmanager
+def own_redis(worker: str) -> Iterator[str]:
+    """The URL of an empty Redis that no other worker uses."""
+    given = os.environ.get("CONCERT_TEST_REDIS_URL", "")
+    if given:
+        number = int(worker.removeprefix("gw")) if worker.startswith("gw") else 0
+        url = urlsplit(given)._replace(path=f"/{number}").geturl()
+        with redis.Redis.from_url(url) as client:
+            client.flushdb()
+        yield url
+        return
+    with temporary_directory() as directory, EmbeddedRedis(directory / "r", fast=True) as server:
+        yield server.url
+
+
+@contextlib.contextmanager
+def temporary_directory() -> Iterator[Path]:
+    """A directory with a short name, through which the servers' own user may pass."""
+    directory = Path(tempfile.mkdtemp(prefix="concert-tests-"))
+    directory.chmod(0o711)
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
