@@ -1,0 +1,14 @@
+"""The WSGI app; ``python app.py`` is ``concert up``."""
+
+from __future__ import annotations
+
+import sys
+
+if __name__ == "__main__":
+    from concert.cli import main
+
+    sys.exit(main(["up", *sys.argv[1:]]))
+
+from concert.factory import create_app
+
+app = create_app()

@@ -1,0 +1,1 @@
+"""Users and user tokens: who somebody is, without a login."""

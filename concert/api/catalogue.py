@@ -1,0 +1,138 @@
+"""JSON calls about concerts, dates and seats."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Response
+
+from concert.api.door import answer, answers, new_door, queue_token, security, takes
+from concert.api.schemas import (
+    ConcertAnswer,
+    ConcertPath,
+    ConcertsAnswer,
+    DatesAnswer,
+    Page,
+    SeatsAnswer,
+    WhichDate,
+)
+from concert.catalogue.service import (
+    Concert,
+    Listed,
+    Performance,
+    concert_listed,
+    concert_of,
+    find_performance,
+    list_concerts,
+    require_on_sale,
+)
+from concert.reservations.service import SeatCounts, SeatState, seat_counts, seats_of
+from concert.waiting_room.service import enter
+
+door = new_door("catalogue", "What is on sale.")
+
+
+@door.get(
+    "/concerts", summary="Concerts, newest first", responses=answers({200: ConcertsAnswer}, 400)
+)
+def get_concerts(query: Page) -> Response:
+    """Give `next` as `cursor` to get the page after."""
+    listed, cursor = list_concerts(query.cursor, query.limit)
+    return answer({"concerts": [listed_document(one) for one in listed], "next": cursor})
+
+
+@door.get(
+    "/concerts/<concert_id>",
+    summary="One concert",
+    responses=answers({200: ConcertAnswer}, 400, 404),
+)
+def get_concert(path: ConcertPath) -> Response:
+    """What is played, where, when, and whether it is on sale."""
+    return answer(listed_document(concert_listed(path.concert_id)))
+
+
+@door.get(
+    "/concerts/<concert_id>/dates",
+    summary="The dates that can be booked now, with seats left",
+    security=security("queue"),
+    responses=answers({200: DatesAnswer}, 400, 401, 403, 404),
+)
+@takes("queue")
+def get_dates(path: ConcertPath) -> Response:
+    """For those whose turn it is."""
+    concert = concert_of(path.concert_id)
+    enter(queue_token(), concert.room)
+    dates = _bookable(concert)
+    counts = seat_counts([date.performance_id for date in dates])
+    return answer({"dates": [date_document(date, counts[date.performance_id]) for date in dates]})
+
+
+@door.get(
+    "/concerts/<concert_id>/seats",
+    summary="Seats with number, price and state",
+    security=security("queue"),
+    responses=answers({200: SeatsAnswer}, 400, 401, 403, 404),
+)
+@takes("queue")
+def get_seats(path: ConcertPath, query: WhichDate) -> Response:
+    """Without a date: every date that can be booked now, with its seats."""
+    concert = concert_of(path.concert_id)
+    token = queue_token()
+    enter(token, concert.room)
+    if query.date is None and query.performance_id is None:
+        dates = _bookable(concert)
+    else:
+        dates = [find_performance(concert, date=query.date, performance_id=query.performance_id)]
+        require_on_sale(dates[0])
+    seats = seats_of(token.user_id, [date.performance_id for date in dates])
+    return answer({"dates": [seats_document(date, seats[date.performance_id]) for date in dates]})
+
+
+def performance_document(performance: Performance) -> dict[str, Any]:
+    """A performance as JSON shows it."""
+    return {
+        "performance_id": performance.performance_id,
+        "date": performance.date,
+        "starts_at": performance.starts_at,
+        "price": performance.price,
+        "capacity": performance.capacity,
+        "sales_open_at": performance.sales_open_at,
+        "sales_close_at": performance.sales_close_at,
+    }
+
+
+def date_document(performance: Performance, counts: SeatCounts) -> dict[str, Any]:
+    """The same with the seats left."""
+    left = {"available": counts.available, "held": counts.held, "sold": counts.sold}
+    return {**performance_document(performance), **left}
+
+
+def seats_document(performance: Performance, seats: list[SeatState]) -> dict[str, Any]:
+    """A performance's seats as JSON shows them."""
+    shown = [
+        {"seat_no": seat.seat_no, "price": seat.price, "state": seat.state, "mine": seat.mine}
+        for seat in seats
+    ]
+    return {"performance_id": performance.performance_id, "date": performance.date, "seats": shown}
+
+
+def concert_document(concert: Concert) -> dict[str, Any]:
+    """A concert as JSON shows it, but for whether it is on sale."""
+    return {
+        "id": concert.concert_id,
+        "title": concert.title,
+        "venue": concert.venue,
+        "room": concert.room,
+        "dates": [performance_document(performance) for performance in concert.performances],
+    }
+
+
+def listed_document(listed: Listed) -> dict[str, Any]:
+    """A concert as JSON shows it."""
+    return {**concert_document(listed.concert), "sales": listed.sales}
+
+
+def _bookable(concert: Concert) -> list[Performance]:
+    now = datetime.now(UTC)
+    return [performance for performance in concert.performances if performance.on_sale(now)]

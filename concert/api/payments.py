@@ -1,0 +1,81 @@
+"""JSON calls about payments."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response
+
+from concert.api.door import (
+    answer,
+    answers,
+    attempt,
+    new_door,
+    queue_token,
+    security,
+    takes,
+    user_id,
+)
+from concert.api.reservations import priced_seats
+from concert.api.schemas import PaymentAnswer, PaymentPath, PaymentsAnswer, Retry, SeatPath, Which
+from concert.catalogue.service import concert_of, find_performance
+from concert.payments.service import Payment, pay_seat, payment_of, payments_of
+
+door = new_door("payments", "Paying for held seats.")
+
+
+@door.post(
+    "/concerts/<concert_id>/seats/<seat_no>/payments",
+    summary="Pay the reservation that holds this seat",
+    security=security("queue"),
+    responses=answers({200: PaymentAnswer}, 400, 401, 402, 403, 404, 409, 413, 415),
+)
+@takes("queue")
+def post_payment(path: SeatPath, body: Which, header: Retry) -> Response:
+    """All its seats at once, from the wallet; then the queue token is over. Paying twice returns the first payment."""
+    concert = concert_of(path.concert_id)
+    performance = find_performance(concert, date=body.date, performance_id=body.performance_id)
+    asked = {"performance": performance.performance_id, "seat": path.seat_no}
+    payment = pay_seat(
+        queue_token(), concert.room, performance, path.seat_no, attempt("pay", asked)
+    )
+    return answer(payment_document(payment))
+
+
+@door.get(
+    "/payments",
+    summary="My payments, newest first",
+    security=security("user"),
+    responses=answers({200: PaymentsAnswer}, 401),
+)
+@takes("user")
+def get_payments() -> Response:
+    """What I own, and what it cost."""
+    return answer({"payments": [payment_document(one) for one in payments_of(user_id())]})
+
+
+@door.get(
+    "/payments/<payment_id>",
+    summary="One of my payments",
+    security=security("user"),
+    responses=answers({200: PaymentAnswer}, 400, 401, 403, 404),
+)
+@takes("user")
+def get_payment(path: PaymentPath) -> Response:
+    """A receipt."""
+    return answer(payment_document(payment_of(user_id(), path.payment_id)))
+
+
+def payment_document(payment: Payment) -> dict[str, Any]:
+    """A payment as JSON shows it."""
+    return {
+        "payment_id": payment.payment_id,
+        "reservation_id": payment.reservation_id,
+        "concert_id": payment.concert_id,
+        "performance_id": payment.performance_id,
+        "date": payment.date,
+        "seats": priced_seats(payment.seat_nos, payment.prices),
+        "amount": payment.amount,
+        "balance": payment.balance,
+        "paid_at": payment.paid_at,
+    }

@@ -1,0 +1,369 @@
+"""What requests and answers look like; strict, since a guess about money or seats is a mistake."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from functools import cache
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+)
+from pydantic.json_schema import DEFAULT_REF_TEMPLATE, GenerateJsonSchema, JsonSchemaMode
+
+EXAMPLE_USER = "5f0c6f2e-6f1b-4a43-9d7c-2a4f1f0b7c11"
+EXAMPLE_RESERVATION = "0b9f6f5e-57a3-4a0e-8a44-53a1d2c8a3de"
+EXAMPLE_PAYMENT = "7f8e4cbe-10a4-4b8e-9f0b-4a9b6c1e2d3f"
+EXAMPLE_TOKEN = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.e30.c2lnbmF0dXJl"
+
+
+def _decimal(value: Any) -> Any:
+    """A whole number in a path or query: digits and nothing else."""
+    if isinstance(value, str):
+        if not re.fullmatch(r"-?[0-9]{1,18}", value, re.ASCII):
+            raise ValueError("must be a whole number")
+        return int(value)
+    return value
+
+
+def _day(value: Any) -> Any:
+    if not isinstance(value, str) or not re.fullmatch(
+        r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value, re.ASCII
+    ):
+        raise ValueError("must be a date such as 2026-12-24")
+    return value
+
+
+def _moment(value: Any) -> Any:
+    if not isinstance(value, str) or not re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T", value, re.ASCII):
+        raise ValueError("must be a time with an offset, such as 2026-12-24T19:00:00+09:00")
+    return value
+
+
+Decimal = Annotated[int, BeforeValidator(_decimal)]
+Day = Annotated[dt.date, BeforeValidator(_day)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_moment)]
+
+
+class Asked(BaseModel):
+    """A request: unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    @classmethod
+    @cache
+    def model_json_schema(  # type: ignore[override]  # flask-openapi3 asks for it at every request
+        cls,
+        by_alias: bool = True,
+        ref_template: str = DEFAULT_REF_TEMPLATE,
+        schema_generator: type[GenerateJsonSchema] = GenerateJsonSchema,
+        mode: JsonSchemaMode = "validation",
+        **more: Any,
+    ) -> dict[str, Any]:
+        """The schema, made once."""
+        return super().model_json_schema(by_alias, ref_template, schema_generator, mode, **more)
+
+
+class Headers(Asked):
+    """Headers that a call reads; others are let be."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+# Requests.
+
+
+class Retry(Headers):
+    idempotency_key: str | None = Field(
+        None,
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=200,
+        pattern=r"^[\x20-\x7e]+$",
+        description="Any text of your choice. The same key with the same request gives the first answer again; "
+        "with another request it is a 409.",
+        json_schema_extra={"example": "order-2026-0001"},
+    )
+
+
+class NewUser(Asked):
+    name: StrictStr | None = Field(None, max_length=80, json_schema_extra={"example": "Mina"})
+
+
+class NewPlace(Asked):
+    concert_id: StrictInt | None = Field(
+        None,
+        ge=1,
+        le=2**63 - 1,
+        description="The concert whose room to join; left out: the room `main`.",
+        json_schema_extra={"example": 1},
+    )
+
+
+class ConcertPath(Asked):
+    concert_id: Decimal = Field(
+        description="The concert's number.", json_schema_extra={"example": 1}
+    )
+
+
+class SeatPath(ConcertPath):
+    seat_no: Decimal = Field(
+        description="The seat's number, from 1.", json_schema_extra={"example": 12}
+    )
+
+
+class ReservationPath(Asked):
+    reservation_id: UUID = Field(json_schema_extra={"example": EXAMPLE_RESERVATION})
+
+
+class PaymentPath(Asked):
+    payment_id: UUID = Field(json_schema_extra={"example": EXAMPLE_PAYMENT})
+
+
+class RoomPath(Asked):
+    slug: str = Field(json_schema_extra={"example": "main"})
+
+
+class Page(Asked):
+    limit: Decimal = Field(20, ge=1, le=100, description="How many at the most.")
+    cursor: Decimal | None = Field(None, ge=1, description="`next` of the page before.")
+
+
+class WhichDate(Asked):
+    date: Day | None = Field(
+        None,
+        description="The performance's date; may be left out where there is one.",
+        json_schema_extra={"example": "2026-12-24"},
+    )
+    performance_id: Decimal | None = Field(
+        None, ge=1, description="Names a performance where a date does not."
+    )
+
+
+class Which(Asked):
+    date: Day | None = Field(
+        None,
+        description="The performance's date; may be left out where there is one.",
+        json_schema_extra={"example": "2026-12-24"},
+    )
+    performance_id: StrictInt | None = Field(
+        None, ge=1, le=2**63 - 1, description="Names a performance where a date does not."
+    )
+
+
+class WhichSeats(Which):
+    seats: list[StrictInt] = Field(
+        min_length=1, max_length=100, json_schema_extra={"example": [12, 13]}
+    )
+
+
+class Charge(Asked):
+    amount: StrictInt = Field(
+        ge=1, le=10_000_000, description="Whole won to add.", json_schema_extra={"example": 100000}
+    )
+
+
+class Entries(Asked):
+    entries: Decimal = Field(
+        0, ge=0, le=100, description="How many of the newest ledger entries to give."
+    )
+
+
+class NewDate(Asked):
+    starts_at: Moment = Field(json_schema_extra={"example": "2026-12-24T19:00:00+09:00"})
+    capacity: StrictInt = Field(50, ge=1, le=20_000)
+    price: StrictInt = Field(ge=0, le=10_000_000, description="Whole won for each seat.")
+    sales_open_at: Moment | None = Field(None, description="Left out: now.")
+    sales_close_at: Moment | None = Field(None, description="Left out: when it starts.")
+
+
+class NewConcert(Asked):
+    title: StrictStr = Field(
+        min_length=1, max_length=200, json_schema_extra={"example": "Winter Songs"}
+    )
+    venue: StrictStr = Field(
+        min_length=1, max_length=200, json_schema_extra={"example": "Blue Hall, Seoul"}
+    )
+    room: StrictStr = Field("main", min_length=1, max_length=40)
+    dates: list[NewDate] = Field(min_length=1, max_length=100)
+
+
+class NewDates(Asked):
+    dates: list[NewDate] = Field(min_length=1, max_length=100)
+
+
+class RoomChanges(Asked):
+    capacity: StrictInt | None = Field(
+        None, ge=1, le=1_000_000, description="Most people inside at once."
+    )
+    admit_per_minute: StrictInt | None = Field(None, ge=1, le=1_000_000)
+    entry_seconds: StrictInt | None = Field(
+        None, ge=1, le=86_400, description="Time to show up when admitted."
+    )
+    visit_seconds: StrictInt | None = Field(None, ge=1, le=86_400, description="Time for a visit.")
+    opens_at: Moment | None = Field(None, description="Nobody enters before it; null: it is open.")
+    paused: StrictBool | None = Field(None, description="Nobody enters while it is true.")
+
+
+# Answers.
+
+
+class Problem(BaseModel):
+    type: str = Field(json_schema_extra={"example": "urn:concert:problem:seat_taken"})
+    title: str = Field(json_schema_extra={"example": "Somebody else has the seat"})
+    status: int = Field(json_schema_extra={"example": 409})
+    detail: str = Field(json_schema_extra={"example": "Seat 12 is already taken."})
+    code: str = Field(
+        description="Stable; programs go by it.", json_schema_extra={"example": "seat_taken"}
+    )
+
+
+class UserAnswer(BaseModel):
+    user_id: UUID = Field(json_schema_extra={"example": EXAMPLE_USER})
+    name: str | None = Field(json_schema_extra={"example": "Mina"})
+    user_token: str = Field(json_schema_extra={"example": EXAMPLE_TOKEN})
+
+
+class PlaceAnswer(BaseModel):
+    room: str = Field(json_schema_extra={"example": "main"})
+    status: Literal["waiting", "admitted", "completed", "expired", "left"]
+    position: int | None = Field(
+        description="1 is next; null unless waiting.", json_schema_extra={"example": 42}
+    )
+    waiting: int = Field(description="People in line.")
+    estimated_wait_seconds: int | None = Field(
+        description="From the measured pace; null until there is one."
+    )
+    poll_after_seconds: float = Field(description="When to ask again.")
+    admitted_until: dt.datetime | None = Field(description="Null unless admitted.")
+    opens_at: dt.datetime | None = Field(description="When the room opens; null: it is open.")
+    paused: bool
+
+
+class JoinAnswer(PlaceAnswer):
+    queue_token: str = Field(json_schema_extra={"example": EXAMPLE_TOKEN})
+
+
+class PerformanceAnswer(BaseModel):
+    performance_id: int
+    date: dt.date
+    starts_at: dt.datetime
+    price: int
+    capacity: int
+    sales_open_at: dt.datetime
+    sales_close_at: dt.datetime
+
+
+class ConcertAnswer(BaseModel):
+    id: int
+    title: str
+    venue: str
+    room: str
+    sales: Literal["upcoming", "on_sale", "sold_out", "ended"]
+    dates: list[PerformanceAnswer]
+
+
+class ConcertsAnswer(BaseModel):
+    concerts: list[ConcertAnswer]
+    next: int | None
+
+
+class DateAnswer(PerformanceAnswer):
+    available: int
+    held: int
+    sold: int
+
+
+class DatesAnswer(BaseModel):
+    dates: list[DateAnswer]
+
+
+class SeatAnswer(BaseModel):
+    seat_no: int
+    price: int
+    state: Literal["available", "held", "sold"]
+    mine: bool
+
+
+class SeatsOfDateAnswer(BaseModel):
+    performance_id: int
+    date: dt.date
+    seats: list[SeatAnswer]
+
+
+class SeatsAnswer(BaseModel):
+    dates: list[SeatsOfDateAnswer]
+
+
+class PricedSeat(BaseModel):
+    seat_no: int
+    price: int
+
+
+class ReservationAnswer(BaseModel):
+    reservation_id: UUID
+    concert_id: int
+    performance_id: int
+    date: dt.date
+    seats: list[PricedSeat]
+    amount: int
+    status: Literal["held", "paid", "expired", "cancelled"]
+    created_at: dt.datetime
+    held_until: dt.datetime
+
+
+class ReservationsAnswer(BaseModel):
+    reservations: list[ReservationAnswer]
+
+
+class EntryAnswer(BaseModel):
+    amount: int
+    balance_after: int
+    kind: Literal["charge", "payment"]
+    created_at: dt.datetime
+
+
+class BalanceAnswer(BaseModel):
+    user_id: UUID
+    balance: int
+
+
+class LedgerAnswer(BalanceAnswer):
+    entries: list[EntryAnswer] | None = Field(
+        None, description="Newest first; only where asked for."
+    )
+
+
+class PaymentAnswer(BaseModel):
+    payment_id: UUID
+    reservation_id: UUID
+    concert_id: int
+    performance_id: int
+    date: dt.date
+    seats: list[PricedSeat]
+    amount: int
+    balance: int
+    paid_at: dt.datetime
+
+
+class PaymentsAnswer(BaseModel):
+    payments: list[PaymentAnswer]
+
+
+class RoomAnswer(BaseModel):
+    slug: str
+    capacity: int
+    admit_per_minute: int
+    entry_seconds: int
+    visit_seconds: int
+    opens_at: dt.datetime | None
+    paused: bool

@@ -1,0 +1,104 @@
+"""JSON calls about places in line."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from flask import Response
+
+from concert.api.door import answer, answers, new_door, queue_token, security, takes, user_id
+from concert.api.schemas import JoinAnswer, NewPlace, PlaceAnswer
+from concert.catalogue.service import concert_of
+from concert.streams import stream_response
+from concert.waiting_room import service
+from concert.waiting_room.service import Place
+from concert.waiting_room.watch import watch_place
+
+door = new_door("waiting room", "Lining up, asking, leaving.")
+
+MAIN_ROOM = "main"
+
+
+@door.post(
+    "/enqueues",
+    summary="Join a line",
+    security=security("user"),
+    responses=answers({200: JoinAnswer}, 400, 401, 404, 413, 415),
+)
+@takes("user")
+def post_enqueue(body: NewPlace) -> Response:
+    """One user has one place in a room; joining again returns the same place."""
+    room = concert_of(body.concert_id).room if body.concert_id is not None else MAIN_ROOM
+    place = service.join(room, user_id())
+    return _answer_place({"queue_token": place.token.encoded(), **place_document(place)}, place)
+
+
+@door.get(
+    "/enqueues",
+    summary="Where my place stands",
+    security=security("queue"),
+    responses=answers({200: PlaceAnswer}, 401),
+)
+@takes("queue")
+def get_enqueue() -> Response:
+    """Ask again after `poll_after_seconds`, which is also in `Retry-After`, rounded up."""
+    place = service.place_of(queue_token())
+    return _answer_place(place_document(place), place)
+
+
+@door.delete(
+    "/enqueues",
+    summary="Leave the line",
+    security=security("queue"),
+    responses=answers({204: None}, 401),
+)
+@takes("queue")
+def delete_enqueue() -> Response:
+    """Give up the place; joining again means the end of the line."""
+    service.leave(queue_token())
+    return Response(status=204)
+
+
+@door.get(
+    "/enqueues/events",
+    summary="Where my place stands, as a stream",
+    security=security("queue"),
+    responses=answers(
+        {
+            200: {
+                "description": "Server-sent events named `place`, each with the JSON of `GET /v1/enqueues`",
+                "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            }
+        },
+        401,
+    ),
+)
+@takes("queue")
+def get_enqueue_events() -> Response:
+    """Begins with the place as it is, then tells every change; ends when the place is over."""
+    token = queue_token()
+    first = service.place_of(token)
+    return stream_response(
+        None if place is None else ("place", place_document(place))
+        for place in watch_place(token, first)
+    )
+
+
+def place_document(place: Place) -> dict[str, Any]:
+    """A place as JSON shows it."""
+    return {
+        "room": place.token.room,
+        "status": place.status,
+        "position": place.position,
+        "waiting": place.waiting,
+        "estimated_wait_seconds": place.estimated_wait_seconds,
+        "poll_after_seconds": place.poll_after_seconds,
+        "admitted_until": place.admitted_until,
+        "opens_at": place.opens_at,
+        "paused": place.paused,
+    }
+
+
+def _answer_place(document: dict[str, Any], place: Place) -> Response:
+    return answer(document, Retry_After=str(math.ceil(place.poll_after_seconds)))

@@ -1,0 +1,1 @@
+"""Concerts, their performances, and the seats of each."""

@@ -1,0 +1,94 @@
+"""The tables of concerts, performances and seats."""
+
+from __future__ import annotations
+
+import datetime as dt
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Date,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    SmallInteger,
+    String,
+    UniqueConstraint,
+    Uuid,
+    func,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from concert.database import Base
+
+LARGEST_CAPACITY = 20_000
+HIGHEST_PRICE = 10_000_000
+LONGEST_TITLE = 200
+
+
+class Concert(Base):
+    """What is played; it belongs to one waiting room."""
+
+    __tablename__ = "concerts"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    title: Mapped[str] = mapped_column(String(LONGEST_TITLE))
+    venue: Mapped[str] = mapped_column(String(LONGEST_TITLE))
+    room_slug: Mapped[str] = mapped_column(ForeignKey("rooms.slug"), index=True)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+
+class Performance(Base):
+    """One date of a concert. ``date`` is the day of ``starts_at`` where it is played."""
+
+    __tablename__ = "performances"
+    __table_args__ = (
+        UniqueConstraint("concert_id", "starts_at"),
+        CheckConstraint(f"capacity BETWEEN 1 AND {LARGEST_CAPACITY}", name="capacity_in_range"),
+        CheckConstraint(f"price BETWEEN 0 AND {HIGHEST_PRICE}", name="price_in_range"),
+        CheckConstraint("sales_open_at < sales_close_at", name="sales_period_in_order"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    concert_id: Mapped[int] = mapped_column(ForeignKey("concerts.id"))
+    date: Mapped[dt.date] = mapped_column(Date)
+    starts_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    price: Mapped[int] = mapped_column(Integer)
+    capacity: Mapped[int] = mapped_column(Integer)
+    sales_open_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    sales_close_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+class Seat(Base):
+    """One seat of one performance.
+
+    It is free when it is not sold and nobody's ``held_until`` lies in the future;
+    a lapsed hold may stay written here until somebody tidies it up.
+    """
+
+    __tablename__ = "seats"
+    __table_args__ = (
+        CheckConstraint("seat_no >= 1", name="numbered_from_one"),
+        CheckConstraint(f"price BETWEEN 0 AND {HIGHEST_PRICE}", name="price_in_range"),
+        CheckConstraint("sold_at IS NULL OR reservation_id IS NOT NULL", name="sold_has_owner"),
+        CheckConstraint("held_until IS NULL OR reservation_id IS NOT NULL", name="held_has_holder"),
+        Index(
+            "ix_seats_reservation_id",
+            "reservation_id",
+            postgresql_where=text("reservation_id IS NOT NULL"),
+        ),
+        Index("ix_seats_lapsing", "held_until", postgresql_where=text("held_until IS NOT NULL")),
+        {"postgresql_with": {"fillfactor": 70}},
+    )
+
+    performance_id: Mapped[int] = mapped_column(ForeignKey("performances.id"), primary_key=True)
+    seat_no: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    price: Mapped[int] = mapped_column(Integer)
+    reservation_id: Mapped[UUID | None] = mapped_column(Uuid, ForeignKey("reservations.id"))
+    held_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    sold_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))

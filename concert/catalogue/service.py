@@ -1,0 +1,350 @@
+"""Reading and making concerts, performances and seats."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import psycopg
+from flask import current_app
+
+from concert.catalogue.models import HIGHEST_PRICE, LARGEST_CAPACITY, LONGEST_TITLE
+from concert.database import Connection, connection
+from concert.errors import AmbiguousDate, BadRequest, NotFound, SalesNotOpen
+from concert.settings import Settings
+
+USUAL_CAPACITY = 50
+MOST_DATES_AT_ONCE = 100
+LARGEST_ID = 2**63 - 1
+EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+# How long a process may believe what it has read of a concert. Dates are never
+# changed, only added, and an unknown date is looked up again before it is refused.
+REMEMBERED_SECONDS = 2.0
+
+Sales = Literal["upcoming", "on_sale", "sold_out", "ended"]
+
+
+@dataclass(frozen=True, slots=True)
+class Performance:
+    """One date of a concert: when, how many seats, for how much (won), and when it is sold."""
+
+    performance_id: int
+    concert_id: int
+    date: dt.date
+    starts_at: datetime
+    price: int
+    capacity: int
+    sales_open_at: datetime
+    sales_close_at: datetime
+
+    def on_sale(self, now: datetime) -> bool:
+        """Whether it is sold at this moment."""
+        return self.sales_open_at <= now < self.sales_close_at
+
+
+@dataclass(frozen=True, slots=True)
+class Concert:
+    """A concert with its performances in order of time."""
+
+    concert_id: int
+    title: str
+    venue: str
+    room: str
+    performances: tuple[Performance, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A concert as the public list shows it."""
+
+    concert: Concert
+    sales: Sales
+
+
+@dataclass(frozen=True, slots=True)
+class NewDate:
+    """A performance to be made. Sales run from now until it starts, unless said otherwise."""
+
+    starts_at: datetime
+    price: int
+    capacity: int = USUAL_CAPACITY
+    sales_open_at: datetime | None = None
+    sales_close_at: datetime | None = None
+
+
+@dataclass(slots=True)
+class Remembered:
+    """What this process has read lately, by concert."""
+
+    concerts: dict[int, tuple[float, Concert]] = field(default_factory=dict)
+
+
+PERFORMANCE_COLUMNS = (
+    "id, concert_id, date, starts_at, price, capacity, sales_open_at, sales_close_at"
+)
+READ_CONCERT = "SELECT id, title, venue, room_slug FROM concerts WHERE id = %s"
+READ_PERFORMANCES = f"""
+SELECT {PERFORMANCE_COLUMNS} FROM performances WHERE concert_id = ANY(%s) ORDER BY starts_at, id"""
+LIST_CONCERTS = (
+    "SELECT id, title, venue, room_slug FROM concerts WHERE id < %s ORDER BY id DESC LIMIT %s"
+)
+WITH_UNSOLD_SEATS = """
+SELECT p.id FROM performances p
+WHERE p.concert_id = ANY(%s)
+  AND EXISTS (SELECT 1 FROM seats s WHERE s.performance_id = p.id AND s.sold_at IS NULL)"""
+CREATE_CONCERT = "INSERT INTO concerts (title, venue, room_slug) VALUES (%s, %s, %s) RETURNING id"
+CREATE_PERFORMANCE = f"""
+INSERT INTO performances (concert_id, date, starts_at, price, capacity, sales_open_at, sales_close_at)
+VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING {PERFORMANCE_COLUMNS}"""
+CREATE_SEATS = """
+INSERT INTO seats (performance_id, seat_no, price)
+SELECT %s, seat_no, %s FROM generate_series(1, %s) AS seat_no"""
+LATELY_CLOSED = """
+SELECT id FROM performances
+WHERE sales_close_at <= statement_timestamp()
+  AND sales_close_at > statement_timestamp() - %s * interval '1 second' ORDER BY id"""
+IS_EMPTY = "SELECT NOT EXISTS (SELECT 1 FROM concerts)"
+
+
+def list_concerts(after: int | None = None, limit: int = 20) -> tuple[list[Listed], int | None]:
+    """Concerts, newest first, and the cursor of the next page (None where there is none)."""
+    with connection() as link:
+        rows = link.execute(
+            LIST_CONCERTS, (min(after or LARGEST_ID, LARGEST_ID), limit + 1)
+        ).fetchall()
+        concerts = _with_performances(link, rows[:limit])
+        unsold = _with_unsold_seats(link, concerts)
+    now = datetime.now(UTC)
+    listed = [Listed(concert, _sales_of(concert, unsold, now)) for concert in concerts]
+    return listed, concerts[-1].concert_id if len(rows) > limit else None
+
+
+def concert_listed(concert_id: int) -> Listed:
+    """One concert as the public list shows it.
+
+    Raises:
+        NotFound: there is none with this number.
+    """
+    with connection() as link:
+        concert = _read_concert(link, concert_id)
+        unsold = _with_unsold_seats(link, [concert])
+    return Listed(concert, _sales_of(concert, unsold, datetime.now(UTC)))
+
+
+def concert_of(concert_id: int) -> Concert:
+    """A concert, as this process read it at most ``REMEMBERED_SECONDS`` ago.
+
+    Raises:
+        NotFound: there is none with this number.
+    """
+    found = _remembered().concerts.get(concert_id)
+    if found and found[0] > time.monotonic():
+        return found[1]
+    return _read_again(concert_id)
+
+
+def find_performance(
+    concert: Concert, *, date: dt.date | None = None, performance_id: int | None = None
+) -> Performance:
+    """The one performance that a caller means; nothing named means the only one still to be sold.
+
+    Raises:
+        AmbiguousDate: several fit.
+        BadRequest: none fits.
+    """
+    fitting = _fitting(concert, date, performance_id)
+    if not fitting:
+        fitting = _fitting(_read_again(concert.concert_id), date, performance_id)
+    if not fitting:
+        raise BadRequest("This concert has no performance on that date.")
+    if len(fitting) > 1:
+        raise AmbiguousDate("Several performances fit; name one by performance_id.")
+    return fitting[0]
+
+
+def require_on_sale(performance: Performance) -> None:
+    """Check that the performance is sold at this moment.
+
+    Raises:
+        SalesNotOpen: it is not.
+    """
+    now = datetime.now(UTC)
+    if now < performance.sales_open_at:
+        raise SalesNotOpen(f"Sales open at {performance.sales_open_at.isoformat()}.")
+    if now >= performance.sales_close_at:
+        raise SalesNotOpen(f"Sales closed at {performance.sales_close_at.isoformat()}.")
+
+
+def require_seats(performance: Performance, seat_nos: Sequence[int]) -> tuple[int, ...]:
+    """The wanted seats in number order, each named once and within the house.
+
+    Raises:
+        BadRequest: none is named, one is named twice, or one is out of range.
+    """
+    if not seat_nos:
+        raise BadRequest("Name at least one seat.")
+    if len(set(seat_nos)) < len(seat_nos):
+        raise BadRequest("A seat is named twice.")
+    if min(seat_nos) < 1 or max(seat_nos) > performance.capacity:
+        raise BadRequest(f"Seats are numbered 1 to {performance.capacity}.")
+    return tuple(sorted(seat_nos))
+
+
+def create_concert(title: str, venue: str, room: str, dates: Sequence[NewDate]) -> Concert:
+    """Make a concert with its dates and their seats.
+
+    Raises:
+        BadRequest: a value is out of range, or two dates start at the same time.
+        NotFound: there is no such room.
+    """
+    title, venue = _checked_text("title", title), _checked_text("venue", venue)
+    with connection() as link, link.transaction():
+        try:
+            row = link.execute(CREATE_CONCERT, (title, venue, room)).fetchone()
+        except psycopg.errors.ForeignKeyViolation as error:
+            raise NotFound(f"There is no room {room!r}.") from error
+        assert row is not None
+        performances = _create_performances(link, row[0], dates)
+    return Concert(row[0], title, venue, room, performances)
+
+
+def add_dates(concert_id: int, dates: Sequence[NewDate]) -> Concert:
+    """Give a concert further dates.
+
+    Raises:
+        BadRequest: a value is out of range, or a date starts when another one does.
+        NotFound: there is no such concert.
+    """
+    with connection() as link, link.transaction():
+        _read_concert(link, concert_id)
+        _create_performances(link, concert_id, dates)
+    return _read_again(concert_id)
+
+
+def lately_closed(seconds: int) -> list[int]:
+    """The performances whose sale has ended in the last ``seconds``."""
+    with connection() as link:
+        return [row[0] for row in link.execute(LATELY_CLOSED, (seconds,)).fetchall()]
+
+
+def is_empty() -> bool:
+    """Whether there is no concert at all."""
+    with connection() as link:
+        row = link.execute(IS_EMPTY).fetchone()
+    return bool(row and row[0])
+
+
+def _fitting(
+    concert: Concert, date: dt.date | None, performance_id: int | None
+) -> list[Performance]:
+    if date is None and performance_id is None:
+        now = datetime.now(UTC)
+        to_be_sold = [
+            performance for performance in concert.performances if performance.sales_close_at > now
+        ]
+        return to_be_sold or list(concert.performances)
+    return [
+        performance
+        for performance in concert.performances
+        if (date is None or performance.date == date)
+        and (performance_id is None or performance.performance_id == performance_id)
+    ]
+
+
+def _read_again(concert_id: int) -> Concert:
+    with connection() as link:
+        concert = _read_concert(link, concert_id)
+    _remembered().concerts[concert_id] = (time.monotonic() + REMEMBERED_SECONDS, concert)
+    return concert
+
+
+def _remembered() -> Remembered:
+    remembered: Remembered = current_app.extensions.setdefault("concert.remembered", Remembered())
+    return remembered
+
+
+def _read_concert(link: Connection, concert_id: int) -> Concert:
+    row = (
+        link.execute(READ_CONCERT, (concert_id,)).fetchone()
+        if 0 < concert_id <= LARGEST_ID
+        else None
+    )
+    if row is None:
+        raise NotFound("There is no such concert.")
+    return _with_performances(link, [row])[0]
+
+
+def _with_performances(link: Connection, rows: Sequence[Any]) -> list[Concert]:
+    found: dict[int, list[Performance]] = {row[0]: [] for row in rows}
+    for row in link.execute(READ_PERFORMANCES, (list(found),)).fetchall():
+        performance = Performance(*row)
+        found[performance.concert_id].append(performance)
+    return [Concert(row[0], row[1], row[2], row[3], tuple(found[row[0]])) for row in rows]
+
+
+def _with_unsold_seats(link: Connection, concerts: Sequence[Concert]) -> set[int]:
+    wanted = [concert.concert_id for concert in concerts]
+    return {row[0] for row in link.execute(WITH_UNSOLD_SEATS, (wanted,)).fetchall()}
+
+
+def _sales_of(concert: Concert, unsold: set[int], now: datetime) -> Sales:
+    on_sale = [performance for performance in concert.performances if performance.on_sale(now)]
+    if any(performance.performance_id in unsold for performance in on_sale):
+        return "on_sale"
+    if any(performance.sales_open_at > now for performance in concert.performances):
+        return "upcoming"
+    return "sold_out" if on_sale else "ended"
+
+
+def _create_performances(
+    link: Connection, concert_id: int, dates: Sequence[NewDate]
+) -> tuple[Performance, ...]:
+    if len(dates) > MOST_DATES_AT_ONCE:
+        raise BadRequest(f"At most {MOST_DATES_AT_ONCE} dates at once.")
+    made = [_create_performance(link, concert_id, new) for new in dates]
+    return tuple(sorted(made, key=lambda performance: performance.starts_at))
+
+
+def _create_performance(link: Connection, concert_id: int, new: NewDate) -> Performance:
+    settings: Settings = current_app.extensions["concert.settings"]
+    opens = new.sales_open_at or datetime.now(UTC)
+    closes = new.sales_close_at or new.starts_at
+    _check_date(new, opens, closes)
+    date = new.starts_at.astimezone(settings.zone).date()
+    try:
+        row = link.execute(
+            CREATE_PERFORMANCE,
+            (concert_id, date, new.starts_at, new.price, new.capacity, opens, closes),
+        ).fetchone()
+    except psycopg.errors.UniqueViolation as error:
+        raise BadRequest("Two dates of one concert start at the same time.") from error
+    assert row is not None
+    performance = Performance(*row)
+    link.execute(CREATE_SEATS, (performance.performance_id, new.price, new.capacity))
+    return performance
+
+
+def _check_date(new: NewDate, opens: datetime, closes: datetime) -> None:
+    if not 1 <= new.capacity <= LARGEST_CAPACITY:
+        raise BadRequest(f"capacity is 1 to {LARGEST_CAPACITY}.")
+    if not 0 <= new.price <= HIGHEST_PRICE:
+        raise BadRequest(f"price is 0 to {HIGHEST_PRICE} won.")
+    if any(moment.tzinfo is None for moment in (new.starts_at, opens, closes)):
+        raise BadRequest("Times need an offset, such as 2026-12-24T19:00:00+09:00.")
+    if any(not EARLIEST <= moment <= LATEST for moment in (new.starts_at, opens, closes)):
+        raise BadRequest(f"Times lie between {EARLIEST:%Y} and {LATEST:%Y}.")
+    if opens >= closes:
+        raise BadRequest(
+            "Sales must open before they close; they close when the performance starts unless said."
+        )
+
+
+def _checked_text(name: str, value: str) -> str:
+    value = value.strip()
+    if not 1 <= len(value) <= LONGEST_TITLE or not value.isprintable():
+        raise BadRequest(f"{name} has 1 to {LONGEST_TITLE} printable characters.")
+    return value

@@ -1,0 +1,65 @@
+"""Facts for the live pages, published through Redis with flask-sse."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import structlog
+from flask_sse import ServerSentEventsBlueprint
+from redis import Redis
+
+from concert.errors import Unavailable
+from concert.redis_client import redis, unavailable_on_failure
+
+log = structlog.get_logger()
+
+
+class Publisher(ServerSentEventsBlueprint):  # type: ignore[misc]  # flask-sse has no types
+    """flask-sse's publisher on the app's own connection pool; its own opens one at every call."""
+
+    @property
+    def redis(self) -> Redis:
+        """The app's client."""
+        return redis()
+
+
+publisher = Publisher("facts", __name__)
+
+
+def performance_channel(performance_id: int) -> str:
+    """Where facts about a performance's seats are told."""
+    return f"performance:{performance_id}"
+
+
+def room_channel(slug: str) -> str:
+    """Where facts about a room are told."""
+    return f"room:{slug}"
+
+
+def publish_seats(performance_id: int, seat_nos: Sequence[int], state: str) -> None:
+    """Tell that seats of a performance are ``available``, ``held`` or ``sold`` from now on.
+
+    The database has committed by then, so a fact that cannot be told is logged and
+    not raised: every page that connects anew begins with a snapshot.
+    """
+    _publish(
+        performance_channel(performance_id), "seats", {"seats": list(seat_nos), "state": state}
+    )
+
+
+def publish_closed(performance_id: int) -> None:
+    """Tell that the sale of a performance has ended."""
+    _publish(performance_channel(performance_id), "closed", {})
+
+
+def publish_room(slug: str, admitted: int) -> None:
+    """Tell that people were let into a room, so that those behind them have moved up."""
+    _publish(room_channel(slug), "moved", {"admitted": admitted})
+
+
+def _publish(channel: str, kind: str, fact: dict[str, object]) -> None:
+    try:
+        with unavailable_on_failure():
+            publisher.publish(fact, type=kind, channel=channel)
+    except Unavailable:
+        log.warning("fact_not_published", channel=channel, kind=kind)

@@ -1,0 +1,78 @@
+"""Builds the Flask app: ground, then doors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+from flask.json.provider import JSONProvider
+from flask_openapi3 import OpenAPI
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+import concert.models  # noqa: F401  # registers every table
+from concert import api
+from concert.api.openapi import INFO, SECURITY_SCHEMES, ApiRequest, answer_invalid
+from concert.database import init_database
+from concert.health import health
+from concert.observability import configure_logs, init_request_log
+from concert.redis_client import init_redis
+from concert.settings import Settings, load_settings
+from concert.signing import init_signing
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class OrjsonProvider(JSONProvider):
+    """Flask's JSON by orjson: dates and UUIDs included, several times as fast."""
+
+    def dumps(self, obj: Any, **_: Any) -> str:
+        """Serialize to text."""
+        return orjson.dumps(obj).decode()
+
+    def loads(self, s: str | bytes, **_: Any) -> Any:
+        """Read text or bytes."""
+        return orjson.loads(s)
+
+
+class ConcertApp(OpenAPI):
+    """The app: Flask with an OpenAPI document, our request class and our JSON."""
+
+    request_class = ApiRequest
+    json_provider_class = OrjsonProvider
+
+
+def create_app(settings: Settings | None = None) -> ConcertApp:
+    """Build the app.
+
+    Raises:
+        SettingsError: the environment is incomplete or wrong.
+    """
+    settings = settings or load_settings()
+    configure_logs(settings)
+    app = ConcertApp(
+        "concert",
+        info=INFO,
+        security_schemes=SECURITY_SCHEMES,
+        validation_error_status=400,
+        validation_error_callback=answer_invalid,
+        doc_ui=False,
+        template_folder=str(ROOT / "templates"),
+        static_folder=str(ROOT / "static"),
+        root_path=str(ROOT),
+    )
+    app.extensions["concert.settings"] = settings
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
+    app.config["MIGRATIONS_DIRECTORY"] = ROOT / "migrations"
+    if settings.trusted_proxies:
+        count = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+            app.wsgi_app, x_for=count, x_proto=count, x_host=count
+        )
+    init_request_log(app)
+    init_signing(app, settings)
+    init_database(app, settings)
+    init_redis(app, settings)
+    app.register_blueprint(health)
+    api.register(app)
+    return app

@@ -1,0 +1,1 @@
+"""Paying a reservation: money, seats and the record of it, all or nothing."""

@@ -1,0 +1,253 @@
+"""Paying a reservation, and the payments that were made."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import structlog
+
+from concert import events
+from concert.catalogue.service import Performance, require_seats
+from concert.database import Connection, connection
+from concert.errors import (
+    HoldExpired,
+    InsufficientBalance,
+    NotFound,
+    NotYours,
+    TokenExpired,
+    Unavailable,
+)
+from concert.idempotency import Attempt, once
+from concert.payments import queries
+from concert.waiting_room import service as waiting_room
+from concert.waiting_room.tokens import QueueToken
+
+log = structlog.get_logger()
+
+MOST_LISTED = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """That a reservation was paid: seats with their prices, amount and the balance after it, in won."""
+
+    payment_id: UUID
+    user_id: UUID
+    reservation_id: UUID
+    concert_id: int
+    performance_id: int
+    date: dt.date
+    seat_nos: tuple[int, ...]
+    prices: tuple[int, ...]
+    amount: int
+    balance: int
+    paid_at: datetime
+
+
+def pay_seat(
+    token: QueueToken,
+    room: str,
+    performance: Performance,
+    seat_no: int,
+    attempt: Attempt | None = None,
+) -> Payment:
+    """Pay the whole reservation that holds this seat, from the user's wallet.
+
+    Paying again what is paid returns the first payment.
+
+    Raises:
+        BadRequest: the seat is out of range.
+        NotAdmitted, TokenExpired, TokenInvalid: it is not this user's turn.
+        InsufficientBalance: the balance is too small; nothing was taken.
+        HoldExpired: the deadline has passed; nothing was taken.
+        NotYours: somebody else has the seat.
+        NotFound: nobody has the seat.
+        IdempotencyConflict: the key was used for another request.
+        Unavailable: PostgreSQL or Redis cannot be reached.
+    """
+    require_seats(performance, [seat_no])
+    which = {"reservation": None, "performance": performance.performance_id, "seat": seat_no}
+    return _pay(token, room, which, attempt)
+
+
+def pay_reservation(
+    token: QueueToken, room: str, reservation_id: UUID, attempt: Attempt | None = None
+) -> Payment:
+    """Pay a reservation from the user's wallet.
+
+    Paying again what is paid returns the first payment.
+
+    Raises:
+        NotAdmitted, TokenExpired, TokenInvalid: it is not this user's turn.
+        InsufficientBalance: the balance is too small; nothing was taken.
+        HoldExpired: the deadline has passed, or it was cancelled; nothing was taken.
+        NotYours: it is somebody else's.
+        NotFound: there is no such reservation.
+        IdempotencyConflict: the key was used for another request.
+        Unavailable: PostgreSQL or Redis cannot be reached.
+    """
+    return _pay(
+        token, room, {"reservation": reservation_id, "performance": None, "seat": None}, attempt
+    )
+
+
+def payment_of(user_id: UUID, payment_id: UUID) -> Payment:
+    """One of a user's payments.
+
+    Raises:
+        NotFound: there is no such payment.
+        NotYours: it is somebody else's.
+    """
+    with connection() as link:
+        row = link.execute(queries.READ, (payment_id,)).fetchone()
+    if row is None:
+        raise NotFound("There is no such payment.")
+    payment = _payment(row)
+    if payment.user_id != user_id:
+        raise NotYours("This payment is somebody else's.")
+    return payment
+
+
+def payments_of(user_id: UUID) -> list[Payment]:
+    """A user's payments, newest first, 200 at the most."""
+    with connection() as link:
+        return [
+            _payment(row) for row in link.execute(queries.MINE, (user_id, MOST_LISTED)).fetchall()
+        ]
+
+
+def _pay(
+    token: QueueToken, room: str, which: Mapping[str, Any], attempt: Attempt | None
+) -> Payment:
+    try:
+        waiting_room.enter(token, room)
+    except TokenExpired:
+        # Whoever pays twice has a spent token the second time, and gets the first payment.
+        paid = _paid_before(token.user_id, which)
+        if paid is None:
+            raise
+        return paid
+
+    completed: bool | None = None  # None as long as nothing was paid now
+
+    def work(link: Connection) -> Payment:
+        nonlocal completed
+        payment, completed = _pay_once(link, token, which)
+        return payment
+
+    payment = once(attempt, Payment, work)
+    if completed is not None:
+        events.publish_seats(payment.performance_id, payment.seat_nos, "sold")
+        if completed or _completed_after_all(token):
+            _complete(token)
+    return payment
+
+
+def _pay_once(
+    link: Connection, token: QueueToken, which: Mapping[str, Any]
+) -> tuple[Payment, bool | None]:
+    """The payment, and whether it completed the place; None where it had been made before."""
+    payment_id = uuid4()
+    asked = {
+        **which,
+        "payment": payment_id,
+        "user": token.user_id,
+        "room": token.room,
+        "sequence": token.sequence,
+    }
+    row = link.execute(queries.PAY, asked).fetchone()
+    if row is None:
+        return _explain(link, token.user_id, which), None
+    (
+        reservation_id,
+        concert_id,
+        performance_id,
+        date,
+        seat_nos,
+        prices,
+        amount,
+        paid_at,
+        balance,
+        completed,
+    ) = row
+    if balance is None:
+        if amount == 0:
+            link.execute(queries.OPEN_WALLET, (token.user_id,))
+            return _pay_once(link, token, which)
+        wallet = link.execute(queries.BALANCE, (token.user_id,)).fetchone()
+        raise InsufficientBalance(amount - (wallet[0] if wallet else 0))
+    payment = Payment(
+        payment_id,
+        token.user_id,
+        reservation_id,
+        concert_id,
+        performance_id,
+        date,
+        tuple(seat_nos),
+        tuple(prices),
+        amount,
+        balance,
+        paid_at,
+    )
+    return payment, completed
+
+
+def _explain(link: Connection, user_id: UUID, which: Mapping[str, Any]) -> Payment:
+    """The payment that was made already, or the error that says why there can be none."""
+    reservation_id, status = _history(link, user_id, which)
+    if status == "paid":
+        row = link.execute(queries.READ_OF_RESERVATION, (reservation_id,)).fetchone()
+        assert row is not None
+        return _payment(row)
+    if status == "cancelled":
+        raise HoldExpired("You have released these seats.")
+    raise HoldExpired("The time to pay for these seats is over; nothing was taken.")
+
+
+def _history(link: Connection, user_id: UUID, which: Mapping[str, Any]) -> tuple[UUID, str]:
+    if which["reservation"] is not None:
+        row = link.execute(queries.HISTORY_OF_RESERVATION, (which["reservation"],)).fetchone()
+        if row is None:
+            raise NotFound("There is no such reservation.")
+        if row[0] != user_id:
+            raise NotYours("This reservation is somebody else's.")
+        return which["reservation"], row[1]
+    row = link.execute(queries.HISTORY_OF_SEAT, {**which, "user": user_id}).fetchone()
+    if row is not None:
+        return row[0], row[1]
+    somebodys = link.execute(queries.IS_SOMEBODYS, (which["performance"], which["seat"])).fetchone()
+    if somebodys and somebodys[0]:
+        raise NotYours("Somebody else has this seat.")
+    raise NotFound("You hold no such seat.")
+
+
+def _paid_before(user_id: UUID, which: Mapping[str, Any]) -> Payment | None:
+    with connection() as link:
+        try:
+            return _explain(link, user_id, which)
+        except (HoldExpired, NotFound, NotYours):
+            return None
+
+
+def _completed_after_all(token: QueueToken) -> bool:
+    asked = {"room": token.room, "user": token.user_id, "sequence": token.sequence}
+    with connection() as link:
+        return link.execute(queries.COMPLETE_IF_NOTHING_HELD, asked).fetchone() is not None
+
+
+def _complete(token: QueueToken) -> None:
+    try:
+        waiting_room.complete(token)
+    except Unavailable:
+        # The money is taken and the seat is given; a job completes the place when Redis is back.
+        log.warning("place_not_completed", room=token.room)
+
+
+def _payment(row: Sequence[Any]) -> Payment:
+    payment = Payment(*row)
+    return replace(payment, seat_nos=tuple(payment.seat_nos), prices=tuple(payment.prices))

@@ -1,0 +1,101 @@
+"""Redis: one client per process, and the Lua scripts by name."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, current_app
+from redis import ConnectionPool, Redis
+from redis.backoff import ConstantBackoff
+from redis.client import Pipeline
+from redis.exceptions import (
+    BusyLoadingError,
+    ConnectionError,
+    NoScriptError,
+    ReadOnlyError,
+    TimeoutError,
+)
+from redis.retry import Retry
+
+from concert.errors import Unavailable
+from concert.settings import Settings
+
+REDIS_WAIT_SECONDS = 3.0
+
+
+def init_redis(app: Flask, settings: Settings) -> None:
+    """Attach the client to the app. Nothing connects before the first command."""
+    app.extensions["concert.redis"] = new_client(settings.redis_url)
+
+
+def new_client(url: str, *, socket_timeout: float | None = REDIS_WAIT_SECONDS) -> Redis:
+    """A client that speaks bytes and tries a command twice, since a pooled connection may have died."""
+    pool = ConnectionPool.from_url(
+        url,
+        socket_timeout=socket_timeout,
+        socket_connect_timeout=REDIS_WAIT_SECONDS,
+        retry=Retry(ConstantBackoff(0.05), 1),
+        protocol=2,
+    )
+    return Redis(connection_pool=pool)
+
+
+def redis() -> Redis:
+    """The current app's client."""
+    client: Redis = current_app.extensions["concert.redis"]
+    return client
+
+
+@contextmanager
+def unavailable_on_failure() -> Iterator[None]:
+    """Turn a lost or refused connection into ``Unavailable``."""
+    try:
+        yield
+    except (ConnectionError, TimeoutError, BusyLoadingError, ReadOnlyError) as error:
+        raise Unavailable("The waiting room") from error
+
+
+class Script:
+    """A Lua script that is sent by its digest, and whole only where the server has not seen it.
+
+    ``shared`` is put before it: the local functions that several scripts use.
+    """
+
+    def __init__(self, path: Path, *, shared: Path | None = None) -> None:
+        prelude = shared.read_text(encoding="utf-8") if shared else ""
+        self.name = path.stem
+        self.text = prelude + path.read_text(encoding="utf-8")
+        self.digest = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+
+    def run(
+        self, keys: Sequence[str | bytes], arguments: Sequence[str | bytes | int | float]
+    ) -> Any:
+        """Run it now.
+
+        Raises:
+            Unavailable: Redis cannot be reached.
+        """
+        client = redis()
+        with unavailable_on_failure():
+            try:
+                return client.execute_command("EVALSHA", self.digest, len(keys), *keys, *arguments)
+            except NoScriptError:
+                return client.execute_command("EVAL", self.text, len(keys), *keys, *arguments)
+
+    def queue(
+        self,
+        pipeline: Pipeline,
+        keys: Sequence[str | bytes],
+        arguments: Sequence[str | bytes | int | float],
+    ) -> None:
+        """Add it to a pipeline; the caller has loaded it (:meth:`load`)."""
+        pipeline.execute_command("EVALSHA", self.digest, len(keys), *keys, *arguments)
+
+    def load(self) -> None:
+        """Make the server know it."""
+        with unavailable_on_failure():
+            redis().script_load(self.text)

@@ -1,0 +1,1 @@
+"""Seats held for one user until a deadline."""

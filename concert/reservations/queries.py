@@ -1,0 +1,105 @@
+"""The statements of reservations, each with its purpose."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+# The function that holds seats; the migrations install this text.
+HOLD_SEATS = (Path(__file__).parent / "sql" / "hold_seats.sql").read_text(encoding="utf-8")
+
+HOLD = "SELECT * FROM hold_seats(%s, %s, %s::smallint[], %s, %s * interval '1 second', %s)"
+
+RESERVATION = """
+r.id, r.user_id, p.concert_id, r.performance_id, p.date, r.seat_nos, r.prices, r.amount,
+CASE WHEN r.status = 'held' AND r.held_until <= statement_timestamp() THEN 'expired' ELSE r.status END,
+r.created_at, r.held_until"""
+
+# One reservation, whoever's it is.
+READ = f"""
+SELECT {RESERVATION} FROM reservations r JOIN performances p ON p.id = r.performance_id WHERE r.id = %s"""
+
+# A user's reservations, newest first.
+MINE = f"""
+SELECT {RESERVATION} FROM reservations r JOIN performances p ON p.id = r.performance_id
+WHERE r.user_id = %s ORDER BY r.created_at DESC, r.id LIMIT %s"""
+
+# The live reservation of just these seats, for somebody who asks for them again.
+SAME_AGAIN = f"""
+SELECT {RESERVATION} FROM reservations r JOIN performances p ON p.id = r.performance_id
+WHERE r.user_id = %s AND r.performance_id = %s AND r.seat_nos = %s::smallint[]
+  AND r.status = 'held' AND r.held_until > statement_timestamp()"""
+
+# Give a live reservation's seats back. Locks go from the reservation to its seats in number order.
+RELEASE = """
+WITH released AS (
+    SELECT id, performance_id, seat_nos FROM reservations
+    WHERE id = %(reservation)s AND user_id = %(user)s
+      AND status = 'held' AND held_until > statement_timestamp()
+    FOR UPDATE
+), locked AS (
+    SELECT s.performance_id, s.seat_no FROM seats s JOIN released r
+        ON s.performance_id = r.performance_id AND s.reservation_id = r.id
+    WHERE s.sold_at IS NULL ORDER BY s.seat_no FOR UPDATE OF s
+), freed AS (
+    UPDATE seats s SET reservation_id = NULL, held_until = NULL FROM locked l
+    WHERE s.performance_id = l.performance_id AND s.seat_no = l.seat_no
+), cancelled AS (
+    UPDATE reservations r SET status = 'cancelled' FROM released WHERE r.id = released.id
+)
+SELECT released.performance_id, released.seat_nos, c.room_slug
+FROM released JOIN performances p ON p.id = released.performance_id JOIN concerts c ON c.id = p.concert_id"""
+
+# When the last of a user's live holds behind a room ends.
+HOLDS_UNTIL = """
+SELECT max(r.held_until) FROM reservations r
+JOIN performances p ON p.id = r.performance_id JOIN concerts c ON c.id = p.concert_id
+WHERE r.user_id = %s AND c.room_slug = %s AND r.status = 'held' AND r.held_until > statement_timestamp()"""
+
+# Tidy up: reservations whose deadline has passed. One that is being paid this moment is left to its payment.
+EXPIRE_RESERVATIONS = """
+UPDATE reservations SET status = 'expired' WHERE id IN (
+    SELECT id FROM reservations WHERE status = 'held' AND held_until <= statement_timestamp()
+    ORDER BY held_until LIMIT %s FOR UPDATE SKIP LOCKED
+)"""
+
+# Tidy up: seats whose hold has lapsed. One that somebody is taking this moment is left to them.
+FREE_LAPSED_SEATS = """
+WITH lapsed AS (
+    SELECT performance_id, seat_no FROM seats
+    WHERE held_until <= statement_timestamp() AND sold_at IS NULL
+    ORDER BY performance_id, seat_no LIMIT %s FOR UPDATE SKIP LOCKED
+)
+UPDATE seats s SET reservation_id = NULL, held_until = NULL FROM lapsed l
+WHERE s.performance_id = l.performance_id AND s.seat_no = l.seat_no
+RETURNING s.performance_id, s.seat_no"""
+
+# Every seat of some performances as one user sees it.
+SEATS = """
+SELECT s.performance_id, s.seat_no, s.price,
+    CASE WHEN s.sold_at IS NOT NULL THEN 'sold'
+         WHEN s.held_until > statement_timestamp() THEN 'held'
+         ELSE 'available' END,
+    (s.sold_at IS NOT NULL OR s.held_until > statement_timestamp()) AND s.reservation_id = ANY (ARRAY(
+        SELECT r.id FROM reservations r
+        WHERE r.user_id = %(user)s AND r.performance_id = ANY (%(performances)s) AND r.status IN ('held', 'paid')))
+FROM seats s WHERE s.performance_id = ANY (%(performances)s) ORDER BY s.performance_id, s.seat_no"""
+
+# How many seats of some performances are available, held and sold.
+COUNTS = """
+SELECT performance_id,
+    count(*) FILTER (WHERE sold_at IS NULL AND (held_until IS NULL OR held_until <= statement_timestamp())),
+    count(*) FILTER (WHERE sold_at IS NULL AND held_until > statement_timestamp()),
+    count(*) FILTER (WHERE sold_at IS NOT NULL)
+FROM seats WHERE performance_id = ANY (%s) GROUP BY performance_id"""
+
+# Seats and reservations that contradict each other: there should be none.
+DIFFERING_SEATS = """
+SELECT s.performance_id, s.seat_no, 'sold without a payment' FROM seats s
+LEFT JOIN payments y ON y.reservation_id = s.reservation_id
+WHERE s.sold_at IS NOT NULL AND y.id IS NULL
+UNION ALL
+SELECT r.performance_id, wanted, 'paid for but not sold to its reservation' FROM reservations r
+CROSS JOIN unnest(r.seat_nos) AS wanted
+LEFT JOIN seats s ON s.performance_id = r.performance_id AND s.seat_no = wanted
+    AND s.reservation_id = r.id AND s.sold_at IS NOT NULL
+WHERE r.status = 'paid' AND s.seat_no IS NULL"""

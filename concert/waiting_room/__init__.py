@@ -1,0 +1,1 @@
+"""The line: rooms in PostgreSQL, places in Redis, queue tokens that prove a place."""

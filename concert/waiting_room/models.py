@@ -1,0 +1,69 @@
+"""The tables of rooms and of places that a payment has completed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    Integer,
+    String,
+    Uuid,
+    func,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from concert.database import Base
+
+LONGEST_SLUG = 40
+
+
+class Room(Base):
+    """A line in front of one or more concerts; its settings are mirrored to Redis.
+
+    ``version`` counts the changes, so that an older mirror never replaces a newer one.
+    ``epoch`` counts how often the room was built up in Redis: 0 means never, and
+    more than 1 means that Redis has lost the room's places before.
+    """
+
+    __tablename__ = "rooms"
+    __table_args__ = (
+        CheckConstraint("slug ~ '^[a-z0-9]([a-z0-9-]*[a-z0-9])?$'", name="slug_is_plain"),
+        CheckConstraint("capacity BETWEEN 1 AND 1000000", name="capacity_in_range"),
+        CheckConstraint("admit_per_minute BETWEEN 1 AND 1000000", name="admit_per_minute_in_range"),
+        CheckConstraint("entry_seconds BETWEEN 1 AND 86400", name="entry_seconds_in_range"),
+        CheckConstraint("visit_seconds BETWEEN 1 AND 86400", name="visit_seconds_in_range"),
+    )
+
+    slug: Mapped[str] = mapped_column(String(LONGEST_SLUG), primary_key=True)
+    capacity: Mapped[int] = mapped_column(Integer, server_default=text("200"))
+    admit_per_minute: Mapped[int] = mapped_column(Integer, server_default=text("1200"))
+    entry_seconds: Mapped[int] = mapped_column(Integer, server_default=text("120"))
+    visit_seconds: Mapped[int] = mapped_column(Integer, server_default=text("600"))
+    opens_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    paused: Mapped[bool] = mapped_column(server_default=text("false"))
+    version: Mapped[int] = mapped_column(Integer, server_default=text("1"))
+    epoch: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+
+class CompletedPlace(Base):
+    """A place that ended with a payment; written in the payment's transaction.
+
+    Redis forgets; this does not. It keeps a spent queue token spent when Redis has
+    lost its data, and lets a job finish what a crash has cut off.
+    """
+
+    __tablename__ = "completed_places"
+
+    room_slug: Mapped[str] = mapped_column(ForeignKey("rooms.slug"), primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(Uuid, ForeignKey("users.id"), primary_key=True)
+    sequence: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    completed_at: Mapped[datetime] = mapped_column(
+        DateTime(timezone=True), server_default=func.clock_timestamp(), index=True
+    )

@@ -1,0 +1,25 @@
+"""The waiting room's Lua scripts, one for each verb."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from concert.redis_client import Script
+
+FOLDER = Path(__file__).parent / "lua"
+
+
+def _script(verb: str) -> Script:
+    return Script(FOLDER / f"{verb}.lua", shared=FOLDER / "_room.lua")
+
+
+JOIN = _script("join")
+STATUS = _script("status")
+ENTER = _script("enter")
+END_HOLD = _script("end_hold")
+LEAVE = _script("leave")
+COMPLETE = _script("complete")
+RESTORE = _script("restore")
+ADMIT = _script("admit")
+MIRROR = _script("mirror")
+FORGET = _script("forget")

@@ -1,0 +1,43 @@
+"""Queue tokens: signed proof of a place in a line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from flask import current_app
+
+from concert.errors import TokenInvalid
+from concert.signing import sign, verify
+
+
+@dataclass(frozen=True, slots=True)
+class QueueToken:
+    """Whose place, in which room, and the sequence number that orders it.
+
+    It holds all that is needed to put the place back after Redis has lost it.
+    """
+
+    user_id: UUID
+    room: str
+    sequence: int
+
+    def encoded(self) -> str:
+        """The token as it is handed out."""
+        hours: int = current_app.extensions["concert.settings"].queue_token_hours
+        claims = {"sub": str(self.user_id), "room": self.room, "seq": self.sequence}
+        return sign("queue", hours * 3600, claims)
+
+
+def queue_token_of(token: str) -> QueueToken:
+    """The place that a token proves.
+
+    Raises:
+        TokenInvalid: it is not a queue token of ours.
+        TokenExpired: its time is over.
+    """
+    claims = verify(token, "queue", ["sub", "room", "seq"])
+    try:
+        return QueueToken(UUID(claims["sub"]), str(claims["room"]), int(claims["seq"]))
+    except ValueError as error:
+        raise TokenInvalid("The token is not valid.") from error

@@ -1,0 +1,114 @@
+"""Charging a wallet and reading its balance and ledger."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from concert.database import Connection, connection
+from concert.errors import BadRequest, BalanceLimit, UnknownUser
+from concert.idempotency import Attempt, once
+from concert.wallet.models import HIGHEST_BALANCE, HIGHEST_CHARGE
+
+MOST_ENTRIES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One change of a balance, in won."""
+
+    amount: int
+    balance_after: int
+    kind: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """A user's balance in won; ``entries``, newest first, only where they were asked for."""
+
+    user_id: UUID
+    balance: int
+    entries: tuple[Entry, ...] | None = None
+
+
+# The wallet is made by its first charge. The condition stands in the statement, so a
+# charge that would go over the limit changes nothing, whoever else charges meanwhile.
+CHARGE = """
+WITH charged AS (
+    INSERT INTO wallets AS w (user_id, balance) VALUES (%(user)s, %(amount)s)
+    ON CONFLICT (user_id) DO UPDATE SET balance = w.balance + excluded.balance
+        WHERE w.balance + excluded.balance <= %(highest)s
+    RETURNING w.balance
+)
+INSERT INTO wallet_entries (user_id, amount, balance_after, kind)
+SELECT %(user)s, %(amount)s, charged.balance, 'charge' FROM charged
+RETURNING balance_after"""
+READ_BALANCE = """
+SELECT w.balance FROM users u LEFT JOIN wallets w ON w.user_id = u.id WHERE u.id = %s"""
+READ_ENTRIES = """
+SELECT amount, balance_after, kind, created_at FROM wallet_entries
+WHERE user_id = %s AND id < %s ORDER BY id DESC LIMIT %s"""
+DIFFERING = """
+SELECT w.user_id, w.balance, coalesce(sum(e.amount), 0)::bigint AS entered
+FROM wallets w LEFT JOIN wallet_entries e ON e.user_id = w.user_id
+GROUP BY w.user_id HAVING w.balance <> coalesce(sum(e.amount), 0)"""
+
+
+def charge(user_id: UUID, amount: int, attempt: Attempt | None = None) -> Balance:
+    """Add won to a user's balance.
+
+    Raises:
+        BadRequest: the amount is not 1 to 10,000,000.
+        BalanceLimit: the balance would pass 1,000,000,000.
+        UnknownUser: there is no such user.
+        IdempotencyConflict: the key was used for another request.
+    """
+    if not 1 <= amount <= HIGHEST_CHARGE:
+        raise BadRequest(f"A charge is a whole number of won, 1 to {HIGHEST_CHARGE:,}.")
+    return once(attempt, Balance, lambda link: _charge(link, user_id, amount))
+
+
+def balance_of(user_id: UUID, entries: int = 0) -> Balance:
+    """The balance, and as many of the newest ledger entries as asked for.
+
+    Raises:
+        UnknownUser: there is no such user.
+    """
+    with connection() as link:
+        row = link.execute(READ_BALANCE, (user_id,)).fetchone()
+        if row is None:
+            raise UnknownUser()
+        newest: tuple[Entry, ...] | None = None
+        if entries:
+            rows = link.execute(
+                READ_ENTRIES, (user_id, 2**62, min(entries, MOST_ENTRIES))
+            ).fetchall()
+            newest = tuple(Entry(*entry) for entry in rows)
+    return Balance(user_id, row[0] or 0, newest)
+
+
+def differing_wallets() -> list[dict[str, Any]]:
+    """Wallets whose balance is not the sum of their entries: there should be none."""
+    with connection() as link:
+        rows = link.execute(DIFFERING).fetchall()
+    return [
+        {"user_id": str(user_id), "balance": balance, "entries": entered}
+        for user_id, balance, entered in rows
+    ]
+
+
+def _charge(link: Connection, user_id: UUID, amount: int) -> Balance:
+    try:
+        row = link.execute(
+            CHARGE, {"user": user_id, "amount": amount, "highest": HIGHEST_BALANCE}
+        ).fetchone()
+    except psycopg.errors.ForeignKeyViolation as error:
+        raise UnknownUser() from error
+    if row is None:
+        raise BalanceLimit(f"A wallet holds at most {HIGHEST_BALANCE:,} won.")
+    return Balance(user_id, row[0])
