@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import flask_migrate
 import pytest
 
+from concert.factory import ConcertApp, create_app
+from concert.settings import Settings, load_settings
+from tests.sale import ORGANISER_KEY, Sale, empty_everything
 from tests.servers import SharedPostgres, own_database, own_redis
 
 POSTGRES = pytest.StashKey[SharedPostgres]()
@@ -49,3 +53,36 @@ def redis_url(worker_name: str) -> Iterator[str]:
     """A Redis of this worker's own, empty at the start."""
     with own_redis(worker_name) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def settings(database_url: str, redis_url: str) -> Settings:
+    """The settings of this worker's app."""
+    return load_settings(
+        database_url=database_url,
+        redis_url=redis_url,
+        secret_keys=("the tests' own key, long enough to sign",),
+        organiser_key=ORGANISER_KEY,
+        new_users_per_minute=1_000_000,
+        database_pool_size=40,
+        log_format="json",
+        log_level="error",
+    )
+
+
+@pytest.fixture(scope="session")
+def app(settings: Settings) -> ConcertApp:
+    """The app on this worker's servers, its database at the newest migration."""
+    app = create_app(settings)
+    app.config["TESTING"] = False
+    with app.app_context():
+        flask_migrate.upgrade()
+    return app
+
+
+@pytest.fixture
+def sale(app: ConcertApp) -> Iterator[Sale]:
+    """An empty service, and the means to act in it as fans and as its organiser."""
+    empty_everything(app)
+    with app.app_context():
+        yield Sale(app)

@@ -18,7 +18,8 @@ import sys
 from typing import Any
 
 PR_SET_PDEATHSIG = 1
-PR_SET_KEEPCAPS = 8
+PR_SET_SECUREBITS = 28
+SECBIT_NO_SETUID_FIXUP = 1 << 2
 PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_RAISE = 2
 CAP_DAC_OVERRIDE = 1
@@ -52,7 +53,9 @@ def give_up_root(user: int, group: int, keep_file_access: bool) -> None:
         OSError: this process may not do so.
     """
     if keep_file_access:
-        _linux_call("prctl", PR_SET_KEEPCAPS, 1, 0, 0, 0)
+        # Keeps the capabilities while the user changes, and lets access(2), with which
+        # PostgreSQL looks for its own programs, count them for a user that is not root.
+        _linux_call("prctl", PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0)
     os.setgroups([])
     os.setresgid(group, group, group)
     os.setresuid(user, user, user)

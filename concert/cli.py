@@ -1,0 +1,250 @@
+"""The ``concert`` command."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import wraps
+from typing import Any
+
+import click
+import flask_migrate
+
+from concert import local
+from concert.catalogue.service import NewDate, add_dates, create_concert, is_empty
+from concert.errors import DomainError
+from concert.factory import create_app
+from concert.settings import Settings, SettingsError, load_settings
+from concert.waiting_room import rooms as room_service
+
+LISTED = ("capacity", "admit_per_minute", "entry_seconds", "visit_seconds", "opens_at", "paused")
+
+
+class Moment(click.ParamType):
+    """A time with an offset, such as 2026-12-24T19:00:00+09:00."""
+
+    name = "time"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        """Read the time, or fail with a usage message."""
+        if isinstance(value, datetime):
+            return value
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a time such as 2026-12-24T19:00:00+09:00", param, ctx)
+        if moment.tzinfo is None:
+            self.fail(f"{value!r} has no offset; add one, such as +09:00", param, ctx)
+        return moment
+
+
+MOMENT = Moment()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns its exit code."""
+    try:
+        code = commands.main(
+            args=None if arguments is None else list(arguments),
+            prog_name="concert",
+            standalone_mode=False,
+        )
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return 130
+    except (SettingsError, DomainError, local.LocalError) as error:
+        click.echo(f"concert: {error}", err=True)
+        return 1
+    return code if isinstance(code, int) else 0
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="concert")
+def commands() -> None:
+    """A fair waiting room and a concert sale."""
+
+
+@commands.command()
+def up() -> int:
+    """Start everything on this machine, and stop it on Ctrl-C."""
+    settings = load_settings()
+    return local.up(settings, _prepare)
+
+
+@commands.command()
+def migrate() -> None:
+    """Bring the database to the newest migration."""
+    with _attached_app():
+        flask_migrate.upgrade()
+
+
+@commands.command()
+def seed() -> None:
+    """Make the demo concerts, where there is no concert yet."""
+    with _attached_app():
+        click.echo(
+            "Made the demo concerts."
+            if _seed_demo()
+            else "There are concerts already; nothing was made."
+        )
+
+
+def date_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that describe dates; every ``--starts-at`` is one."""
+    options = (
+        click.option(
+            "--starts-at",
+            type=MOMENT,
+            multiple=True,
+            required=True,
+            help="When it starts; may be repeated.",
+        ),
+        click.option(
+            "--price", type=click.IntRange(0, 10_000_000), required=True, help="Won for each seat."
+        ),
+        click.option(
+            "--capacity",
+            type=click.IntRange(1, 20_000),
+            default=50,
+            show_default=True,
+            help="Seats.",
+        ),
+        click.option("--sales-open-at", type=MOMENT, help="When sales open; left out: now."),
+        click.option(
+            "--sales-close-at", type=MOMENT, help="When sales close; left out: when it starts."
+        ),
+    )
+
+    @wraps(command)
+    def with_dates(*arguments: Any, **given: Any) -> Any:
+        shared = [
+            given.pop(name) for name in ("price", "capacity", "sales_open_at", "sales_close_at")
+        ]
+        dates = [NewDate(starts_at, *shared) for starts_at in given.pop("starts_at")]
+        return command(*arguments, dates=dates, **given)
+
+    for option in reversed(options):
+        with_dates = option(with_dates)
+    return with_dates
+
+
+@commands.command("create-concert")
+@click.argument("title")
+@click.argument("venue")
+@click.option("--room", default="main", show_default=True, help="The waiting room in front of it.")
+@date_options
+def create_concert_command(title: str, venue: str, room: str, dates: list[NewDate]) -> None:
+    """Create a concert called TITLE at VENUE."""
+    with _attached_app():
+        concert = create_concert(title, venue, room, dates)
+    click.echo(
+        f"Concert {concert.concert_id}: {concert.title}, {len(concert.performances)} date(s)."
+    )
+
+
+@commands.command("add-date")
+@click.argument("concert_id", type=int)
+@date_options
+def add_date_command(concert_id: int, dates: list[NewDate]) -> None:
+    """Add dates to the concert with the number CONCERT_ID."""
+    with _attached_app():
+        concert = add_dates(concert_id, dates)
+    click.echo(
+        f"Concert {concert.concert_id}: {concert.title}, {len(concert.performances)} date(s)."
+    )
+
+
+@commands.command()
+def rooms() -> None:
+    """List the waiting rooms, their settings and how many people are in each."""
+    with _attached_app():
+        for room in room_service.list_rooms():
+            state = room_service.room_state(room.slug)
+            click.echo(_described(room))
+            click.echo(
+                f"  now: {state.waiting} waiting, {state.inside} inside; so far: {state.joined} joined, "
+                f"{state.admitted} admitted, {state.completed} completed, {state.expired} expired, {state.left} left"
+            )
+
+
+@commands.group()
+def room() -> None:
+    """Set a waiting room."""
+
+
+@room.command("set")
+@click.argument("slug")
+@click.option("--capacity", type=int, help="Most people inside at once.")
+@click.option("--admit-per-minute", type=int, help="Most people let in in any minute.")
+@click.option("--entry-seconds", type=int, help="How long an admitted person may take to show up.")
+@click.option("--visit-seconds", type=int, help="How long a visit may last.")
+@click.option("--opens-at", type=MOMENT, help="When it opens.")
+@click.option("--open-now", is_flag=True, help="It is open from now on, whatever --opens-at was.")
+@click.option("--paused/--resumed", default=None, help="Let nobody in; or let people in again.")
+def set_room(slug: str, open_now: bool, **options: Any) -> None:
+    """Change the room SLUG, or make it where there is none."""
+    changes = {name: value for name, value in options.items() if value is not None}
+    if open_now:
+        changes["opens_at"] = None
+    with _attached_app():
+        changed, made = room_service.create_room(slug, changes)
+    click.echo(f"{'Made' if made else 'Changed'} {_described(changed)}")
+
+
+def _described(room: room_service.Room) -> str:
+    settings = ", ".join(f"{name}={_shown(getattr(room, name))}" for name in LISTED)
+    return f"{room.slug}: {settings}"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return (
+        {None: "none", True: "yes", False: "no"}.get(value, str(value))
+        if not isinstance(value, int) or isinstance(value, bool)
+        else str(value)
+    )
+
+
+@contextmanager
+def _attached_app() -> Iterator[Settings]:
+    """The app's context, on the servers that are configured, running, or started for this command."""
+    with local.attach_environment(load_settings()) as environment:
+        os.environ.update(environment)
+        settings = load_settings()
+        with create_app(settings).app_context():
+            yield settings
+
+
+def _prepare() -> None:
+    """What ``up`` does before it starts the processes: migrate, and seed an empty catalogue."""
+    settings = load_settings()
+    with create_app(settings).app_context():
+        flask_migrate.upgrade()
+        if settings.env == "local":
+            _seed_demo()
+
+
+def _seed_demo() -> bool:
+    if not is_empty():
+        return False
+    now = datetime.now(UTC).replace(microsecond=0)
+    evening = now.replace(hour=10, minute=0, second=0)
+    nights = [NewDate(evening + timedelta(days=days), 50_000) for days in (30, 31)]
+    create_concert("Winter Songs", "Blue Hall, Seoul", "main", nights)
+    opens_at = now + timedelta(minutes=10)
+    soon = [NewDate(evening + timedelta(days=60), 80_000, sales_open_at=opens_at)]
+    room_service.create_room("first-light", {"opens_at": opens_at})
+    create_concert("First Light", "Harbour Stage, Busan", "first-light", soon)
+    return True
+
+
+if __name__ == "__main__":
+    sys.exit(main())

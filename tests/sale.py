@@ -1,0 +1,214 @@
+"""A sale as the tests drive it: fans, the organiser, and the clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from werkzeug.test import TestResponse
+
+from concert.catalogue.service import Remembered
+from concert.database import connection
+from concert.factory import ConcertApp
+from concert.redis_client import redis
+from concert.waiting_room import service as waiting_room
+from concert.waiting_room.keys import room_keys
+
+ORGANISER_KEY = "the organiser's key in the tests"
+SEOUL = ZoneInfo("Asia/Seoul")
+NEW_YEARS_EVE = datetime(2030, 12, 31, 19, 0, tzinfo=SEOUL)
+
+EMPTY = """
+TRUNCATE users, concerts, performances, seats, reservations, wallets, wallet_entries, payments,
+    completed_places, idempotency_keys RESTART IDENTITY CASCADE;
+DELETE FROM rooms;
+INSERT INTO rooms (slug) VALUES ('main')"""
+
+LATER = """
+UPDATE seats SET held_until = held_until - {0}, sold_at = sold_at - {0};
+UPDATE reservations SET held_until = held_until - {0}, created_at = created_at - {0};
+UPDATE performances SET sales_open_at = sales_open_at - {0}, sales_close_at = sales_close_at - {0};
+UPDATE idempotency_keys SET created_at = created_at - {0};
+UPDATE completed_places SET completed_at = completed_at - {0}"""
+
+
+@dataclass
+class Fan:
+    """A user with the tokens that they have."""
+
+    sale: Sale
+    user_id: UUID
+    user_token: str
+    queue_token: str = ""
+
+    def call(
+        self, method: str, path: str, *, token: str | None = None, **options: Any
+    ) -> TestResponse:
+        """Call the JSON API, with the queue token unless another is given."""
+        return self.sale.call(
+            method, path, token=self.queue_token if token is None else token, **options
+        )
+
+    def call_as_user(self, method: str, path: str, **options: Any) -> TestResponse:
+        """Call the JSON API with the user token."""
+        return self.call(method, path, token=self.user_token, **options)
+
+    def join(self, concert_id: int | None = None) -> TestResponse:
+        """Line up, and keep the queue token."""
+        body = {} if concert_id is None else {"concert_id": concert_id}
+        response = self.call_as_user("POST", "/v1/enqueues", json=body)
+        if response.status_code == 200:
+            self.queue_token = response.json["queue_token"]
+        return response
+
+    def place(self) -> TestResponse:
+        """Ask where the place stands."""
+        return self.call("GET", "/v1/enqueues")
+
+    def seats(self, concert_id: int, **query: Any) -> TestResponse:
+        """Look at the seats."""
+        return self.call("GET", f"/v1/concerts/{concert_id}/seats", query_string=query)
+
+    def hold(
+        self, concert_id: int, *seat_nos: int, headers: dict[str, str] | None = None, **body: Any
+    ) -> TestResponse:
+        """Hold one seat, or several at once."""
+        if len(seat_nos) == 1:
+            path = f"/v1/concerts/{concert_id}/seats/{seat_nos[0]}/reservations"
+        else:
+            path = f"/v1/concerts/{concert_id}/reservations"
+            body["seats"] = list(seat_nos)
+        return self.call("POST", path, json=body, headers=headers)
+
+    def pay(
+        self, concert_id: int, seat_no: int, headers: dict[str, str] | None = None, **body: Any
+    ) -> TestResponse:
+        """Pay the reservation that holds this seat."""
+        path = f"/v1/concerts/{concert_id}/seats/{seat_no}/payments"
+        return self.call("POST", path, json=body, headers=headers)
+
+    def charge(self, amount: Any, headers: dict[str, str] | None = None) -> TestResponse:
+        """Add to the wallet."""
+        return self.call_as_user("PATCH", "/v1/charges", json={"amount": amount}, headers=headers)
+
+    def balance(self) -> int:
+        """What the wallet holds, in won."""
+        balance: int = self.call_as_user("GET", "/v1/charges").json["balance"]
+        return balance
+
+
+@dataclass
+class Sale:
+    """The service under test."""
+
+    app: ConcertApp
+    _keys: list[str] = field(default_factory=list)
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        token: str = "",
+        headers: dict[str, str] | None = None,
+        **options: Any,
+    ) -> TestResponse:
+        """Call the JSON API."""
+        sent = dict(headers or {})
+        if token:
+            sent["Authorization"] = f"Bearer {token}"
+        return self.app.test_client().open(path, method=method, headers=sent, **options)
+
+    def organise(self, method: str, path: str, **options: Any) -> TestResponse:
+        """Call the JSON API as the organiser."""
+        return self.call(method, path, token=ORGANISER_KEY, **options)
+
+    def concert(
+        self,
+        *,
+        dates: int = 1,
+        price: int = 50_000,
+        capacity: int = 50,
+        room: str = "main",
+        **date: Any,
+    ) -> int:
+        """Make a concert whose dates begin on New Year's Eve 2030 in Seoul; returns its number."""
+        days = [
+            {
+                "starts_at": (NEW_YEARS_EVE + timedelta(days=day)).isoformat(),
+                "price": price,
+                "capacity": capacity,
+                **date,
+            }
+            for day in range(dates)
+        ]
+        body = {"title": "Winter Songs", "venue": "Blue Hall", "room": room, "dates": days}
+        response = self.organise("POST", "/v1/concerts", json=body)
+        assert response.status_code == 201, response.text
+        number: int = response.json["id"]
+        return number
+
+    def room(self, slug: str = "main", **settings: Any) -> None:
+        """Make a room, or change its settings."""
+        response = self.organise("PUT", f"/v1/rooms/{slug}", json=settings)
+        assert response.status_code in (200, 201), response.text
+
+    def fan(self, *, balance: int = 0) -> Fan:
+        """A new user, with money where it is said."""
+        made = self.call("POST", "/v1/users", json={})
+        assert made.status_code == 201, made.text
+        fan = Fan(self, UUID(made.json["user_id"]), made.json["user_token"])
+        if balance:
+            assert fan.charge(balance).status_code == 200
+        return fan
+
+    def admitted_fan(self, concert_id: int | None = None, *, balance: int = 0) -> Fan:
+        """A new user whose turn it is."""
+        fan = self.fan(balance=balance)
+        joined = fan.join(concert_id)
+        assert joined.json["status"] == "admitted", joined.text
+        return fan
+
+    def admit(self, room: str = "main") -> int:
+        """Do what the clock does every second; returns how many were let in."""
+        return waiting_room.admit(room).admitted
+
+    def let_time_pass(self, seconds: float, *rooms: str) -> None:
+        """Move the clocks of PostgreSQL and Redis, by moving every moment that they are compared with."""
+        with connection() as link:
+            link.execute(LATER.format(f"interval '{seconds} seconds'"))
+        self.app.extensions["concert.remembered"] = Remembered()
+        for room in rooms or ("main",):
+            self._let_time_pass_in(room, round(seconds * 1000))
+
+    def _let_time_pass_in(self, room: str, ms: int) -> None:
+        _, admitted, _, visits, _, settings, state = room_keys(room)
+        client = redis()
+        for user, deadline in client.zrange(admitted, 0, -1, withscores=True):
+            client.zadd(admitted, {user: deadline - ms})
+        for user, end in client.hgetall(visits).items():
+            client.hset(visits, user, int(end) - ms)
+        opens_at = int(client.hget(settings, "opens_at") or 0)
+        if opens_at:
+            client.hset(settings, "opens_at", opens_at - ms)
+        for name, unit in (
+            ("tokens_at", 1000),
+            ("pace_at", 1),
+            ("pace_since", 1),
+            ("recovered_at", 1),
+        ):
+            moment = client.hget(state, name)
+            if moment is not None:
+                client.hset(state, name, int(moment) - ms * unit)
+
+
+def empty_everything(app: ConcertApp) -> None:
+    """Empty the database and Redis, and forget what the process remembers of them."""
+    with app.app_context():
+        with connection() as link:
+            link.execute(EMPTY)
+        redis().flushall()
+    app.extensions["concert.remembered"] = Remembered()
