@@ -1,10 +1,16 @@
 """The servers and processes of one machine, for development, a single box and the tests.
 
-- ``servers``: PostgreSQL and Redis from wheels; ``launcher`` starts them and ``lock``
-  keeps two of us off one directory
-- ``instance``: the data directory, its keys, and how a command finds a running instance
+- ``run``: all of it, from the port check to the clean stop
 - ``processes``: web, worker and clock, kept running
-- ``up``: all of it, from the port check to the clean stop
+- ``instance``: the data directory, its keys, and how a command finds a running instance
+- ``servers``: PostgreSQL and Redis from wheels
+- ``launch``, ``launcher``, ``lock``: a process that ends with this one; one owner at a time
 
 Only ``concert.cli`` and the tests import this package.
 """
+
+from concert.local.errors import LocalError
+from concert.local.instance import attach_environment, local_environment
+from concert.local.run import up
+
+__all__ = ["LocalError", "attach_environment", "local_environment", "up"]

@@ -51,7 +51,7 @@ from typing import Any
 from time import sleep
 
 from concert.local.processes import local_parts
-from concert.local.up import up
+from concert.local.run import up
 from concert.settings import load_settings
 
 here = Path(__file__).parent

@@ -1,0 +1,68 @@
+# Two commands matter: `make run` and `make test`. Both make the environment first.
+# Settings come from the environment or the command line: `make run PORT=8123`.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+BIN := .venv/bin
+
+# Test workers: the tests wait for servers as much as for the processor.
+WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$(( n < 2 ? 2 : n > 8 ? 8 : n )))
+
+.PHONY: help setup run test check pytest lint format types imports coverage migrate \
+	bench bench-full screenshots lock clean
+
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Make .venv with the locked packages (the other targets do this by themselves)
+	@scripts/setup.sh
+
+run: setup ## Run the whole service on this machine (PORT=8123 and other settings may follow)
+	@exec $(BIN)/concert up
+
+test: ## Lint, types, import contract and all tests, on real servers started for them
+	@scripts/setup.sh test
+	@$(MAKE) --no-print-directory check pytest
+
+check: lint types imports
+
+lint: setup ## Check style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: setup ## Put the code into the house's format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: setup ## Check the types
+	$(BIN)/mypy
+
+imports: setup ## Check that imports go down only
+	$(BIN)/lint-imports --no-logo
+
+pytest: setup ## Run the tests alone (ARGS="tests/local -k crash" chooses)
+	$(BIN)/pytest -n $(WORKERS) $(if $(ARGS),$(ARGS),--cov --cov-report=term-missing:skip-covered)
+
+coverage: setup ## Run the tests and write the coverage report to htmlcov/
+	$(BIN)/pytest -n $(WORKERS) --cov --cov-report=term-missing:skip-covered --cov-report=html --cov-report=xml
+
+migrate: setup ## Bring the database to the newest migration
+	@exec $(BIN)/concert migrate
+
+bench: setup ## Measure the hot paths, quickly
+	$(BIN)/python -m benchmarks
+
+bench-full: setup ## Measure the hot paths, thoroughly
+	$(BIN)/python -m benchmarks --full
+
+screenshots: ## Take pictures of every page
+	@scripts/setup.sh test
+	$(BIN)/python -m scripts.screenshots
+
+lock: setup ## Resolve the packages anew and write the lock files
+	@scripts/lock.sh
+
+clean: ## Remove the environment and everything that tools wrote (the data in .concert stays)
+	rm -rf .venv *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis \
+		.coverage .coverage.* coverage.xml htmlcov test-results
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

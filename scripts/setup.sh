@@ -1,0 +1,125 @@
+#!/usr/bin/env bash
+# Makes .venv with the packages of requirements-dev.lock and this project in it.
+# A second run does nothing.
+#
+#   scripts/setup.sh         what the service needs
+#   scripts/setup.sh test    and the browser and fonts that the browser tests need
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+PYTHON=${PYTHON:-python3}
+
+say() { printf '%s\n' "$*" >&2; }
+
+# Runs a command as root; 1 when that is not possible.
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
+        sudo -n "$@"
+    else
+        return 1
+    fi
+}
+
+# Installs Debian packages; 1 when that is not possible here.
+apt_install() {
+    command -v apt-get >/dev/null || return 1
+    as_root true || return 1
+    say "Installing $* with apt-get"
+    local log
+    log=$(mktemp)
+    if as_root env DEBIAN_FRONTEND=noninteractive apt-get -q update </dev/null >"$log" 2>&1 &&
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends \
+            "$@" </dev/null >>"$log" 2>&1; then
+        rm -f "$log"
+    else
+        tail -n 5 "$log" >&2
+        rm -f "$log"
+        return 1
+    fi
+}
+
+check_python() {
+    if ! command -v "$PYTHON" >/dev/null; then
+        say "Python is missing. Run: apt-get install python3 python3-venv"
+        exit 1
+    fi
+    if ! "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+        say "$("$PYTHON" -V) is too old: 3.11 or newer is needed. Name one with PYTHON=/path/to/python3."
+        exit 1
+    fi
+}
+
+make_venv() {
+    # Debian splits the standard library: without python3-venv there is no ensurepip.
+    if ! "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null; then
+        apt_install python3-venv || {
+            say "Python's venv module is missing. Run: apt-get install python3-venv"
+            exit 1
+        }
+    fi
+    say "Making .venv with $("$PYTHON" -V)"
+    rm -rf .venv
+    "$PYTHON" -m venv .venv
+}
+
+# One calm line in a terminal, one in twenty packages in a log.
+show_progress() {
+    local total tty=0
+    total=$(grep -c '==' requirements-dev.lock)
+    [ -t 2 ] && tty=1
+    awk -v total="$total" -v tty="$tty" '
+        /^Collecting / {
+            n++
+            split($2, name, "[=<>;[]")
+            if (tty) printf "\r  package %d of about %d: %-30.30s", n, total, name[1] > "/dev/stderr"
+            else if (n % 20 == 0) printf "  package %d of about %d\n", n, total > "/dev/stderr"
+        }
+        /^Installing collected packages/ {
+            if (tty) printf "\r%-70s\r", "" > "/dev/stderr"
+            print "  unpacking" > "/dev/stderr"
+        }
+        /^ERROR|^error/ { print > "/dev/stderr" }
+    '
+}
+
+install_packages() {
+    say "Installing the locked packages (a minute or two, the first time)"
+    .venv/bin/python -m pip install --disable-pip-version-check --no-input --progress-bar off \
+        --require-hashes --only-binary :all: -r requirements-dev.lock </dev/null | show_progress
+    .venv/bin/python -m pip install --disable-pip-version-check --no-input --quiet \
+        --no-deps --no-build-isolation --no-index --editable . </dev/null
+}
+
+install_test_tools() {
+    local missing=()
+    command -v chromium >/dev/null || missing+=(chromium)
+    [ -n "$(fc-list :lang=ko 2>/dev/null | head -n 1)" ] || missing+=(fonts-noto-cjk fontconfig)
+    if [ ${#missing[@]} -gt 0 ]; then
+        apt_install "${missing[@]}" ||
+            say "The browser tests need these. Run: apt-get install ${missing[*]}"
+    fi
+}
+
+# Two commands in one checkout at once: the second waits for the first.
+if command -v flock >/dev/null; then
+    exec 9<"$0"
+    flock 9
+fi
+
+stamp=.venv/.installed-$(cat requirements-dev.lock pyproject.toml | sha256sum | cut -c 1-16)
+if [ ! -e "$stamp" ] || [ ! -x .venv/bin/python ]; then
+    check_python
+    if [ ! -x .venv/bin/python ] || ! .venv/bin/python -c 'import pip' 2>/dev/null; then
+        make_venv
+    fi
+    rm -f .venv/.installed-*
+    install_packages
+    touch "$stamp"
+    say "The environment is ready"
+fi
+
+if [ "${1:-}" = test ]; then
+    install_test_tools
+fi
