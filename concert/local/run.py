@@ -80,6 +80,9 @@ def _run(
             _claim_directory(instance)
             _start_servers(instance)
             os.environ.update(instance.environment)
+            if settings.log_format == "auto" and sys.stdout.isatty():
+                # The parts write to a pipe, but a person reads it.
+                os.environ["CONCERT_LOG_FORMAT"] = "console"
             prepare()
             supervisor = Supervisor(
                 parts(settings, instance.environment["REDIS_URL"]), directory=directory, write=_say
