@@ -104,6 +104,16 @@ class SeatTaken(DomainError):
         self.seat_nos = tuple(seat_nos)
 
 
+class NotTogether(DomainError):
+    """``count`` free seats side by side are not to be had."""
+
+    code = "not_together"
+
+    def __init__(self, count: int) -> None:
+        super().__init__(f"There are no {count} free seats side by side.")
+        self.count = count
+
+
 class SeatLimit(DomainError):
     """``limit`` is how many seats of one performance one user may have."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from uuid import UUID
 
 import structlog
 from flask_sse import ServerSentEventsBlueprint
@@ -36,8 +37,12 @@ def room_channel(slug: str) -> str:
     return f"room:{slug}"
 
 
-def publish_seats(performance_id: int, seat_nos: Sequence[int], state: str) -> None:
+def publish_seats(
+    performance_id: int, seat_nos: Sequence[int], state: str, holder: UUID | None = None
+) -> None:
     """Tell that seats of a performance are ``available``, ``held`` or ``sold`` from now on.
+
+    ``holder`` is whose they are; it never leaves the servers.
 
     The database has committed by then, so a fact that cannot be told is logged and
     not raised: every page that connects anew begins with a snapshot.

@@ -28,6 +28,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "not_found": (404, "There is no such thing"),
     "method_not_allowed": (405, "This cannot be done here"),
     "seat_taken": (409, "Somebody else has the seat"),
+    "not_together": (409, "So many seats are not free side by side"),
     "seat_limit": (409, "More seats than one person may have"),
     "hold_expired": (409, "The hold is over"),
     "already_paid": (409, "This is paid already"),

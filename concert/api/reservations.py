@@ -29,6 +29,7 @@ from concert.api.schemas import (
 from concert.catalogue.service import concert_of, find_performance
 from concert.reservations.service import (
     Reservation,
+    hold_best_seats,
     hold_seats,
     release_reservation,
     reservation_of,
@@ -58,8 +59,10 @@ def post_seat_reservation(path: SeatPath, body: Which, header: Retry) -> Respons
 )
 @takes("queue")
 def post_reservation(path: ConcertPath, body: WhichSeats, header: Retry) -> Response:
-    """They are held, released and paid together."""
-    return _hold(path.concert_id, body.seats, body)
+    """They are held, released and paid together. Name them, or let us choose the `best` ones."""
+    if body.best is not None:
+        return _hold_best(path.concert_id, body.best, body)
+    return _hold(path.concert_id, body.seats or [], body)
 
 
 @door.get(
@@ -126,11 +129,16 @@ def priced_seats(seat_nos: tuple[int, ...], prices: tuple[int, ...]) -> list[dic
 
 def _hold(concert_id: int, seat_nos: list[int], body: Which) -> Response:
     concert = concert_of(concert_id)
-    token = queue_token()
     performance = find_performance(concert, date=body.date, performance_id=body.performance_id)
     asked = {"performance": performance.performance_id, "seats": sorted(seat_nos)}
-    return answer(
-        reservation_document(
-            hold_seats(token, concert.room, performance, seat_nos, attempt("hold", asked))
-        )
-    )
+    key = attempt("hold", asked)
+    held = hold_seats(queue_token(), concert.room, performance, seat_nos, key)
+    return answer(reservation_document(held))
+
+
+def _hold_best(concert_id: int, count: int, body: Which) -> Response:
+    concert = concert_of(concert_id)
+    performance = find_performance(concert, date=body.date, performance_id=body.performance_id)
+    key = attempt("hold best", {"performance": performance.performance_id, "best": count})
+    held = hold_best_seats(queue_token(), concert.room, performance, count, key)
+    return answer(reservation_document(held))

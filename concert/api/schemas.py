@@ -17,6 +17,7 @@ from pydantic import (
     StrictBool,
     StrictInt,
     StrictStr,
+    model_validator,
 )
 from pydantic.json_schema import DEFAULT_REF_TEMPLATE, GenerateJsonSchema, JsonSchemaMode
 
@@ -161,9 +162,22 @@ class Which(Asked):
 
 
 class WhichSeats(Which):
-    seats: list[StrictInt] = Field(
-        min_length=1, max_length=100, json_schema_extra={"example": [12, 13]}
+    seats: list[StrictInt] | None = Field(
+        None, min_length=1, max_length=100, json_schema_extra={"example": [12, 13]}
     )
+    best: StrictInt | None = Field(
+        None,
+        ge=1,
+        le=100,
+        description="Instead of `seats`: how many of the best free seats side by side.",
+        json_schema_extra={"example": 2},
+    )
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> WhichSeats:
+        if (self.seats is None) == (self.best is None):
+            raise ValueError("give either seats or best")
+        return self
 
 
 class Charge(Asked):

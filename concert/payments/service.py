@@ -142,7 +142,7 @@ def _pay(
 
     payment = once(attempt, Payment, work)
     if completed is not None:
-        events.publish_seats(payment.performance_id, payment.seat_nos, "sold")
+        events.publish_seats(payment.performance_id, payment.seat_nos, "sold", token.user_id)
         if completed or _completed_after_all(token):
             _complete(token)
     return payment

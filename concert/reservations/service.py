@@ -13,12 +13,15 @@ import structlog
 from flask import current_app
 
 from concert import events
+from concert.catalogue.seating import best_together
 from concert.catalogue.service import Performance, require_seats
 from concert.database import Connection, connection
 from concert.errors import (
     AlreadyPaid,
+    BadRequest,
     HoldExpired,
     NotFound,
+    NotTogether,
     NotYours,
     SalesNotOpen,
     SeatLimit,
@@ -110,8 +113,38 @@ def hold_seats(
     except Exception:
         _end_failed_hold(visit)
         raise
-    events.publish_seats(performance.performance_id, reservation.seat_nos, "held")
+    events.publish_seats(performance.performance_id, reservation.seat_nos, "held", token.user_id)
     return reservation
+
+
+def hold_best_seats(
+    token: QueueToken,
+    room: str,
+    performance: Performance,
+    count: int,
+    attempt: Attempt | None = None,
+) -> Reservation:
+    """Hold the best ``count`` free seats side by side; where somebody is quicker, the next best.
+
+    Raises:
+        BadRequest: the count is not 1 to the most that one person may have.
+        NotTogether: there are not so many side by side.
+        And what :func:`hold_seats` raises.
+    """
+    settings: Settings = current_app.extensions["concert.settings"]
+    if not 1 <= count <= settings.max_seats_per_user:
+        raise BadRequest(f"Choose 1 to {settings.max_seats_per_user} seats.")
+    waiting_room.enter(token, room)
+    while True:
+        seats = seats_of(None, [performance.performance_id])[performance.performance_id]
+        free = [seat.seat_no for seat in seats if seat.state == "available"]
+        best = best_together(free, count, performance.capacity)
+        if best is None:
+            raise NotTogether(count)
+        try:
+            return hold_seats(token, room, performance, best, attempt)
+        except SeatTaken:
+            log.info("best_seats_lost", performance=performance.performance_id)
 
 
 def release_reservation(user_id: UUID, reservation_id: UUID) -> None:
