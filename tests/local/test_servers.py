@@ -225,3 +225,45 @@ def test_a_redis_on_the_path_is_used_when_it_is_new_enough(
     binary.chmod(0o755)
     monkeypatch.setenv("PATH", str(directory))
     assert (servers._redis_binary() == str(binary)) is used
+
+
+def test_without_a_redis_of_any_kind_one_line_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, directory: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(directory))
+    monkeypatch.setattr(servers, "_package_directory", lambda name: None)
+    with pytest.raises(LocalError, match="install one or set REDIS_URL"):
+        EmbeddedRedis(directory / "s").start()
+    with pytest.raises(LocalError, match="install it or set DATABASE_URL"):
+        EmbeddedPostgres(directory / "s").start()
+
+
+def test_a_cluster_that_cannot_be_made_says_why_and_leaves_nothing_half_made(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    binaries = directory / "bin"
+    binaries.mkdir()
+    for name in ("initdb", "postgres"):
+        (binaries / name).write_text("#!/bin/sh\necho no room on the disk >&2; exit 1\n")
+        (binaries / name).chmod(0o755)
+    with monkeypatch.context() as broken:
+        broken.setattr(servers, "_postgres_binaries", lambda: binaries)
+        with pytest.raises(LocalError, match="initdb failed: no room on the disk"):
+            EmbeddedPostgres(directory / "s").start()
+    with EmbeddedPostgres(directory / "s") as server:
+        assert server.running
+
+
+def test_root_runs_postgres_as_nobody_where_no_user_can_be_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real = servers.pwd.getpwnam
+
+    def getpwnam(name: str) -> object:
+        if name == "pgserver":
+            raise KeyError(name)
+        return real(name)
+
+    monkeypatch.setattr("pwd.getpwnam", getpwnam)
+    monkeypatch.setattr("shutil.which", lambda *_, **__: None)
+    assert servers._unprivileged_account().pw_name == "nobody"
