@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from functools import wraps
 from typing import Any
@@ -13,17 +13,17 @@ from typing import Any
 import click
 import flask_migrate
 
-from concert import local
 from concert.catalogue.service import NewDate, add_dates, create_concert, is_empty
 from concert.errors import DomainError
 from concert.factory import create_app
+from concert.local.errors import LocalError
 from concert.settings import Settings, SettingsError, load_settings
 from concert.waiting_room import rooms as room_service
 
 LISTED = ("capacity", "admit_per_minute", "entry_seconds", "visit_seconds", "opens_at", "paused")
 
 
-class Moment(click.ParamType):
+class Moment(click.ParamType[datetime]):
     """A time with an offset, such as 2026-12-24T19:00:00+09:00."""
 
     name = "time"
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return 130
-    except (SettingsError, DomainError, local.LocalError) as error:
+    except (SettingsError, DomainError, LocalError) as error:
         click.echo(f"concert: {error}", err=True)
         return 1
     return code if isinstance(code, int) else 0
@@ -74,8 +74,9 @@ def commands() -> None:
 @commands.command()
 def up() -> int:
     """Start everything on this machine, and stop it on Ctrl-C."""
-    settings = load_settings()
-    return local.up(settings, _prepare)
+    from concert.local import run  # not at the top: a container goes without its packages
+
+    return run.up(load_settings(), _prepare)
 
 
 @commands.command()
@@ -216,11 +217,20 @@ def _shown(value: Any) -> str:
 @contextmanager
 def _attached_app() -> Iterator[Settings]:
     """The app's context, on the servers that are configured, running, or started for this command."""
-    with local.attach_environment(load_settings()) as environment:
+    with _servers_environment(load_settings()) as environment:
         os.environ.update(environment)
         settings = load_settings()
         with create_app(settings).app_context():
             yield settings
+
+
+def _servers_environment(settings: Settings) -> AbstractContextManager[Mapping[str, str]]:
+    if settings.env == "production":
+        # It names its servers and keys itself, and has no packages to start any.
+        return nullcontext({})
+    from concert.local import instance
+
+    return instance.attach_environment(settings)
 
 
 def _prepare() -> None:

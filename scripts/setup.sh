@@ -3,7 +3,7 @@
 # A second run does nothing.
 #
 #   scripts/setup.sh         what the service needs
-#   scripts/setup.sh test    and the browser and fonts that the browser tests need
+#   scripts/setup.sh test    and the browser, fonts and proxy that its tests need
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -95,10 +95,12 @@ install_packages() {
 install_test_tools() {
     local missing=()
     command -v chromium >/dev/null || missing+=(chromium)
+    # Debian keeps it where only root's PATH leads.
+    PATH=$PATH:/usr/sbin command -v nginx >/dev/null || missing+=(nginx)
     [ -n "$(fc-list :lang=ko 2>/dev/null | head -n 1)" ] || missing+=(fonts-noto-cjk fontconfig)
     if [ ${#missing[@]} -gt 0 ]; then
         apt_install "${missing[@]}" ||
-            say "The browser tests need these. Run: apt-get install ${missing[*]}"
+            say "The tests of pages and proxy need these. Run: apt-get install ${missing[*]}"
     fi
 }
 

@@ -6,11 +6,7 @@
 - ``servers``: PostgreSQL and Redis from wheels
 - ``launch``, ``launcher``, ``lock``: a process that ends with this one; one owner at a time
 
-Only ``concert.cli`` and the tests import this package.
+Only ``concert.cli`` and the tests import this package. It needs the packages of the
+``local`` extra, which a container does without: the command line imports its parts only
+when they have something to start.
 """
-
-from concert.local.errors import LocalError
-from concert.local.instance import attach_environment, local_environment
-from concert.local.run import up
-
-__all__ = ["LocalError", "attach_environment", "local_environment", "up"]
