@@ -47,14 +47,18 @@ def verify(token: str, kind: str, required: Sequence[str]) -> dict[str, Any]:
 
 
 def _decoded(token: str, required: list[str]) -> dict[str, Any]:
+    # A token may come from an instance whose clock is a moment ahead of ours, so a time of
+    # issue in the future is no fault.
+    options: Any = {"require": required, "verify_iat": False}
     for key in _keys():
         try:
-            return jwt.decode(token, key, algorithms=[ALGORITHM], options={"require": required})
+            return jwt.decode(token, key, algorithms=[ALGORITHM], options=options)
         except jwt.InvalidSignatureError:
             continue
         except jwt.ExpiredSignatureError as error:
             raise TokenExpired("The token's time is over.") from error
-        except jwt.InvalidTokenError as error:
+        # A header may be nested too deep to be read at all.
+        except (jwt.InvalidTokenError, RecursionError) as error:
             raise TokenInvalid("The token is not valid.") from error
     raise TokenInvalid("The token is not valid.")
 
