@@ -59,6 +59,10 @@ def init_database(app: Flask, settings: Settings) -> None:
         open=False,
         timeout=POOL_WAIT_SECONDS,
         max_idle=300,
+        # The pool tries again ever more seldom and lets nobody else try meanwhile; given up
+        # soon, an attempt is followed by the next request's own, so that the service is back
+        # as soon as the database is.
+        reconnect_timeout=2,
         num_workers=1,
         check=_check_still_open,
         close_returns=True,

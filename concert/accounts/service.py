@@ -49,7 +49,8 @@ def user_name(user_id: UUID) -> str | None:
         row = link.execute(READ, (user_id,)).fetchone()
     if row is None:
         raise UnknownUser()
-    return row[0]
+    name: str | None = row[0]
+    return name
 
 
 def rename_user(user_id: UUID, name: str | None) -> str | None:
@@ -64,7 +65,8 @@ def rename_user(user_id: UUID, name: str | None) -> str | None:
         row = link.execute(RENAME, (name, user_id)).fetchone()
     if row is None:
         raise UnknownUser()
-    return row[0]
+    renamed: str | None = row[0]
+    return renamed
 
 
 def issue_user_token(user_id: UUID) -> str:

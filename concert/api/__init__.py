@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask_openapi3 import OpenAPI
 
 from concert.api import (
@@ -10,18 +12,26 @@ from concert.api import (
     openapi,
     organiser,
     payments,
-    problems,
     reservations,
     waiting_room,
     wallet,
 )
+from concert.api.problems import answer_error
+
+__all__ = ["answer_error", "register"]
 
 FEATURES = (accounts, waiting_room, catalogue, reservations, wallet, payments, organiser)
 
 
 def register(app: OpenAPI) -> None:
     """Hang the door into the app."""
-    problems.init_problems(app)
+    paths: dict[str, Any] = {}
     for feature in FEATURES:
+        for path, item in feature.door.paths.items():
+            before = paths.get(path, item)
+            operations = {method: getattr(item, method) for method in item.model_fields_set}
+            paths[path] = before.model_copy(update=operations)
         app.register_api(feature.door)
+    # Where two features have one path, the library keeps the operations of the last one only.
+    app.paths.update(paths)
     app.register_blueprint(openapi.documents)

@@ -21,6 +21,17 @@ from concert.waiting_room import service as waiting_room
 from concert.waiting_room.tokens import QueueToken, queue_token_of
 
 Kind = Literal["user", "queue", "user_or_queue", "organiser"]
+_RETRY_AFTER = {
+    "Retry-After": {
+        "description": "Seconds after which to try again.",
+        "schema": {"type": "integer", "minimum": 1},
+    }
+}
+HEADERS: dict[int, dict[str, Any]] = {
+    401: {"WWW-Authenticate": {"description": "`Bearer`.", "schema": {"type": "string"}}},
+    429: _RETRY_AFTER,
+    503: _RETRY_AFTER,
+}
 View = TypeVar("View", bound=Callable[..., Any])
 
 
@@ -60,6 +71,8 @@ def answers(success: dict[int, Any], *statuses: int) -> dict[Any, Any]:
                 "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
             },
         }
+        if status in HEADERS:
+            document[status]["headers"] = HEADERS[status]
     return document
 
 
@@ -118,8 +131,9 @@ def _bearer_token() -> str:
 
 def _check_organiser(token: str) -> None:
     settings: Settings = current_app.extensions["concert.settings"]
+    # WSGI hands a header's bytes over as Latin-1; a key in another script is UTF-8.
     if not settings.organiser_key or not hmac.compare_digest(
-        token.encode(), settings.organiser_key.encode()
+        token.encode("latin-1", "replace"), settings.organiser_key.encode()
     ):
         raise TokenInvalid("This is not the organiser's key.")
 

@@ -24,13 +24,14 @@ from pydantic.json_schema import DEFAULT_REF_TEMPLATE, GenerateJsonSchema, JsonS
 EXAMPLE_USER = "5f0c6f2e-6f1b-4a43-9d7c-2a4f1f0b7c11"
 EXAMPLE_RESERVATION = "0b9f6f5e-57a3-4a0e-8a44-53a1d2c8a3de"
 EXAMPLE_PAYMENT = "7f8e4cbe-10a4-4b8e-9f0b-4a9b6c1e2d3f"
+SLUG = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"
 EXAMPLE_TOKEN = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.e30.c2lnbmF0dXJl"
 
 
 def _decimal(value: Any) -> Any:
     """A whole number in a path or query: digits and nothing else."""
     if isinstance(value, str):
-        if not re.fullmatch(r"-?[0-9]{1,18}", value, re.ASCII):
+        if not re.fullmatch(r"-?[0-9]{1,100}", value, re.ASCII):
             raise ValueError("must be a whole number")
         return int(value)
     return value
@@ -131,7 +132,9 @@ class PaymentPath(Asked):
 
 
 class RoomPath(Asked):
-    slug: str = Field(json_schema_extra={"example": "main"})
+    slug: str = Field(
+        min_length=1, max_length=40, pattern=SLUG, json_schema_extra={"example": "main"}
+    )
 
 
 class Page(Asked):
@@ -162,6 +165,10 @@ class Which(Asked):
 
 
 class WhichSeats(Which):
+    model_config = ConfigDict(
+        json_schema_extra={"anyOf": [{"required": ["seats"]}, {"required": ["best"]}]}
+    )
+
     seats: list[StrictInt] | None = Field(
         None, min_length=1, max_length=100, json_schema_extra={"example": [12, 13]}
     )
@@ -207,7 +214,7 @@ class NewConcert(Asked):
     venue: StrictStr = Field(
         min_length=1, max_length=200, json_schema_extra={"example": "Blue Hall, Seoul"}
     )
-    room: StrictStr = Field("main", min_length=1, max_length=40)
+    room: StrictStr = Field("main", min_length=1, max_length=40, pattern=SLUG)
     dates: list[NewDate] = Field(min_length=1, max_length=100)
 
 

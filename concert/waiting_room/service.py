@@ -249,7 +249,8 @@ def forget_ended(room: str, older_than_seconds: int) -> int:
         Unavailable: Redis cannot be reached.
     """
     before = int((datetime.now(UTC).timestamp() - older_than_seconds) * 1000)
-    cursor, dropped = b"0", 0
+    cursor: Any = b"0"
+    dropped: int = 0
     while True:
         cursor, count = FORGET.run(room_keys(room), (cursor, before))
         dropped += count
