@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from flask import Response, request
 from flask.json.provider import JSONProvider
 from flask_openapi3 import OpenAPI
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 import concert.models  # noqa: F401  # registers every table
-from concert import api
+from concert import api, web
 from concert.api.openapi import INFO, SECURITY_SCHEMES, ApiRequest, answer_invalid
 from concert.database import init_database
 from concert.health import health
@@ -21,6 +22,7 @@ from concert.settings import Settings, load_settings
 from concert.signing import init_signing
 
 ROOT = Path(__file__).resolve().parent.parent
+JSON_PATHS = ("/v1/", "/openapi.json", "/healthz", "/readyz", "/metrics")
 
 
 class OrjsonProvider(JSONProvider):
@@ -58,7 +60,7 @@ def create_app(settings: Settings | None = None) -> ConcertApp:
         validation_error_callback=answer_invalid,
         doc_ui=False,
         template_folder=str(ROOT / "templates"),
-        static_folder=str(ROOT / "static"),
+        static_folder=None,  # concert.web.assets serves the files
         root_path=str(ROOT),
     )
     app.extensions["concert.settings"] = settings
@@ -75,4 +77,12 @@ def create_app(settings: Settings | None = None) -> ConcertApp:
     init_redis(app, settings)
     app.register_blueprint(health)
     api.register(app)
+    web.register(app, settings)
+    app.register_error_handler(Exception, answer_error)
     return app
+
+
+def answer_error(error: Exception) -> Response:
+    """Answer an error as the door does to which the address belongs."""
+    is_json = request.path.startswith(JSON_PATHS) or request.path == "/v1"
+    return api.answer_error(error) if is_json else web.answer_error(error)

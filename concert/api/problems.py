@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 import structlog
-from flask import Flask, Response, g, request
+from flask import Response, g, request
 from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
@@ -49,11 +49,13 @@ CODE_OF_STATUS = {
 }
 
 
-def init_problems(app: Flask) -> None:
-    """Answer every error under ``/v1`` with a problem document."""
-    app.register_error_handler(DomainError, answer_domain_error)
-    app.register_error_handler(HTTPException, answer_http_error)
-    app.register_error_handler(Exception, answer_fault)
+def answer_error(error: Exception) -> Response:
+    """The problem document for any error."""
+    if isinstance(error, DomainError):
+        return answer_domain_error(error)
+    if isinstance(error, HTTPException):
+        return answer_http_error(error)
+    return answer_fault(error)
 
 
 def problem(code: str, detail: str, headers: dict[str, str] | None = None, **more: Any) -> Response:

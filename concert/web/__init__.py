@@ -1,0 +1,24 @@
+"""The HTML door: pages for fans. It translates between forms and the services, and holds no rules."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from concert.settings import Settings
+from concert.web import assets, catalogue, door, formats, language, me, tickets, wallet
+from concert.web.errors import answer_error
+
+# Each has a blueprint called ``pages``, made by ``door.new_pages``.
+FEATURES = (catalogue, wallet, tickets, me)
+
+__all__ = ["answer_error", "register"]
+
+
+def register(app: Flask, settings: Settings) -> None:
+    """Hang the door into the app."""
+    language.init_language(app, settings)
+    assets.init_assets(app)
+    formats.init_formats(app)
+    door.init_door(app, settings)
+    for feature in FEATURES:
+        app.register_blueprint(feature.pages)

@@ -1,0 +1,114 @@
+"""Pages of the checkout: what is held, for how long, and paying or releasing it."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from flask import Response, request, url_for
+
+from concert.catalogue.seating import row_of
+from concert.catalogue.service import Concert, Performance, concert_of, find_performance
+from concert.errors import (
+    AlreadyPaid,
+    HoldExpired,
+    InsufficientBalance,
+    NotAdmitted,
+    TokenExpired,
+    TokenInvalid,
+    TokenMissing,
+)
+from concert.idempotency import Attempt
+from concert.payments.service import pay_reservation, payment_of_reservation
+from concert.reservations.service import Reservation, release_reservation, reservation_of
+from concert.wallet.service import balance_of, charge
+from concert.web.door import go_to, new_form_key, new_pages, queue_token, render, require_user
+from concert.web.seats import map_url
+
+pages = new_pages("checkout")
+
+
+@pages.get("/reservations/<uuid:reservation_id>")
+def show(reservation_id: UUID) -> Response:
+    """What I hold, how long, and what it costs; ``?part=checkout`` gives that alone."""
+    user_id = require_user()
+    reservation = reservation_of(user_id, reservation_id)
+    if reservation.status == "paid":
+        return go_to(_ticket(user_id, reservation))
+    return _page(reservation)
+
+
+@pages.post("/reservations/<uuid:reservation_id>/pay")
+def pay(reservation_id: UUID) -> Response:
+    """Pay from my wallet and get the ticket; again, and I get the same ticket."""
+    user_id = require_user()
+    reservation = reservation_of(user_id, reservation_id)
+    if reservation.status == "paid":
+        return go_to(_ticket(user_id, reservation))
+    room = concert_of(reservation.concert_id).room
+    token = queue_token(room)
+    try:
+        if token is None:
+            raise TokenMissing("Line up first.")
+        payment = pay_reservation(token, room, reservation_id)
+    except InsufficientBalance:
+        return _page(reservation, refused="insufficient_balance", status=402)
+    except HoldExpired:
+        return _page(reservation_of(user_id, reservation_id), status=409)
+    except (NotAdmitted, TokenExpired, TokenInvalid, TokenMissing):
+        return _page(reservation_of(user_id, reservation_id), refused="not_admitted", status=403)
+    return go_to(url_for("tickets.show", payment_id=payment.payment_id))
+
+
+@pages.post("/reservations/<uuid:reservation_id>/top-up")
+def top_up(reservation_id: UUID) -> Response:
+    """Add what is missing to my wallet, and come back."""
+    user_id = require_user()
+    amount = request.form.get("amount", 0, type=int)
+    key = request.form.get("form_key", "")
+    charge(user_id, amount, Attempt.of(user_id, key, "charge", {"amount": amount}))
+    return go_to(url_for("checkout.show", reservation_id=reservation_id))
+
+
+@pages.post("/reservations/<uuid:reservation_id>/release")
+def release(reservation_id: UUID) -> Response:
+    """Give the seats back and return to the map."""
+    user_id = require_user()
+    try:
+        release_reservation(user_id, reservation_id)
+    except AlreadyPaid:
+        return go_to(_ticket(user_id, reservation_of(user_id, reservation_id)))
+    except HoldExpired:
+        return go_to(url_for("checkout.show", reservation_id=reservation_id))
+    concert, performance = _what(reservation_of(user_id, reservation_id))
+    return go_to(map_url(concert, performance))
+
+
+def _page(reservation: Reservation, *, refused: str = "", status: int = 200) -> Response:
+    concert, performance = _what(reservation)
+    balance = balance_of(reservation.user_id).balance
+    shown = {
+        "reservation": reservation,
+        "concert": concert,
+        "performance": performance,
+        "row_of": lambda seat_no: row_of(seat_no, performance.capacity).label,
+        "balance": balance,
+        "missing": max(0, reservation.amount - balance),
+        "map_url": map_url(concert, performance),
+        "refused": refused,
+        "form_key": new_form_key(),
+    }
+    part = request.args.get("part") == "checkout"
+    template = "checkout/_checkout.html" if part else "checkout/page.html"
+    response = render(template, status, **shown)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _what(reservation: Reservation) -> tuple[Concert, Performance]:
+    concert = concert_of(reservation.concert_id)
+    return concert, find_performance(concert, performance_id=reservation.performance_id)
+
+
+def _ticket(user_id: UUID, reservation: Reservation) -> str:
+    payment = payment_of_reservation(user_id, reservation.reservation_id)
+    return url_for("tickets.show", payment_id=payment.payment_id)

@@ -1,0 +1,266 @@
+"""Errors as pages, in the reader's language, with a way on.
+
+Where htmx asked for a part of a page, the answer is a notice that goes to the page's
+place for notices (``#notices``), and the rest of the page stays as it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import structlog
+from flask import Response, g, request
+from flask_babel import lazy_gettext as _
+from flask_wtf.csrf import CSRFError
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+
+from concert.errors import DomainError, InsufficientBalance, SeatLimit, SeatTaken, UnknownUser
+from concert.web.door import forget_user, is_htmx, render, safe_path
+from concert.web.formats import seat_list, won
+
+log = structlog.get_logger()
+
+RETRY_SECONDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """What a page says of an error, and the ways on: ``back``, ``retry``, ``wallet``, ``home``."""
+
+    status: int
+    title: Any
+    text: Any
+    ways: tuple[str, ...] = field(default=("home",))
+
+
+EXPLAINED: dict[str, Explained] = {
+    "bad_request": Explained(
+        400,
+        _("That did not work"),
+        _(
+            "Something in the request was not right. Go back, check what you entered, and try again."
+        ),
+        ("back", "home"),
+    ),
+    "csrf": Explained(
+        400,
+        _("This form is out of date"),
+        _(
+            "The page was open for a long time, or your browser keeps no cookies. "
+            "Open the page again and send the form once more. Nothing was changed."
+        ),
+        ("back", "home"),
+    ),
+    "ambiguous_date": Explained(
+        400,
+        _("Which time do you mean?"),
+        _("There are several performances on that day. Choose one from the list."),
+        ("back", "home"),
+    ),
+    "sales_not_open": Explained(
+        400,
+        _("Not on sale at the moment"),
+        _("Sales for this date have not opened yet, or have ended. The concert's page says when."),
+        ("back", "home"),
+    ),
+    "balance_limit": Explained(
+        400,
+        _("Your wallet would hold too much"),
+        _("A wallet has a limit. Nothing was added; try a smaller amount."),
+        ("wallet",),
+    ),
+    "token_missing": Explained(
+        401,
+        _("We do not know this device yet"),
+        _("Choose a concert and join its line: that is all it takes. There is no sign-up."),
+    ),
+    "token_invalid": Explained(
+        401,
+        _("This is not valid any more"),
+        _(
+            "You may have lined up again elsewhere, or left the line. Go to the concert and join its line."
+        ),
+    ),
+    "token_expired": Explained(
+        401,
+        _("This visit is over"),
+        _("Your place in line has served its purpose. To buy more, join the line again."),
+    ),
+    "insufficient_balance": Explained(
+        402,
+        _("Your balance is too small"),
+        _(
+            "You are %(missing)s short. Top up your wallet, then pay; your seats stay held meanwhile."
+        ),
+        ("wallet", "back"),
+    ),
+    "not_admitted": Explained(
+        403,
+        _("It is not your turn"),
+        _("Your turn has not come yet, or it is over. The waiting room shows where you stand."),
+    ),
+    "not_yours": Explained(
+        403,
+        _("This belongs to somebody else"),
+        _("If it is yours, open it on the device on which you bought it."),
+    ),
+    "not_found": Explained(
+        404,
+        _("There is nothing here"),
+        _("The address may be mistyped, or what was here has gone."),
+    ),
+    "method_not_allowed": Explained(
+        405,
+        _("This page cannot do that"),
+        _("The address is for sending a form. Go back to the page that you came from."),
+        ("back", "home"),
+    ),
+    "seat_taken": Explained(
+        409,
+        _("Somebody was faster"),
+        _("Taken meanwhile: %(seats)s. Nothing was charged; choose another seat."),
+        ("back",),
+    ),
+    "seat_limit": Explained(
+        409,
+        _("More seats than one person may have"),
+        _("One person may have at most %(limit)s seats of one date."),
+        ("back",),
+    ),
+    "hold_expired": Explained(
+        409,
+        _("The time to pay is over"),
+        _("Your seats were given back, and nothing was charged. You may choose again."),
+        ("back", "home"),
+    ),
+    "already_paid": Explained(
+        409,
+        _("This is paid already"),
+        _("The seats are yours. You find them under your tickets."),
+        ("tickets",),
+    ),
+    "idempotency_conflict": Explained(
+        409,
+        _("This form was sent before"),
+        _("It was sent with other values then, so nothing was done now. Open the page again."),
+        ("back", "home"),
+    ),
+    "too_large": Explained(
+        413, _("That is too much"), _("What was sent is larger than we take."), ("back", "home")
+    ),
+    "rate_limited": Explained(
+        429,
+        _("Too many at once"),
+        _(
+            "Many people share your connection right now. Wait a moment; your place in line is safe."
+        ),
+        ("retry", "home"),
+    ),
+    "internal": Explained(
+        500,
+        _("Something broke on our side"),
+        _("Nothing half-done was kept. Please try again in a moment."),
+        ("retry", "home"),
+    ),
+    "unavailable": Explained(
+        503,
+        _("Back in a moment"),
+        _(
+            "A part of the service cannot be reached. Nothing was lost: your place in line, your seats "
+            "and your money are safe. This page tries again by itself."
+        ),
+        ("retry",),
+    ),
+}
+CODE_OF_STATUS = {
+    401: "token_invalid",
+    403: "not_yours",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "too_large",
+    429: "rate_limited",
+    500: "internal",
+    503: "unavailable",
+}
+
+
+def answer_error(error: Exception) -> Response:
+    """The page for any error; what nobody expected is logged and becomes a 500."""
+    if isinstance(error, HTTPException) and error.response is not None:
+        return error.response  # type: ignore[return-value]  # werkzeug's type is wider than what we abort with
+    if isinstance(error, UnknownUser):
+        # The cookie names somebody whom the database does not know; begin anew.
+        forget_user()
+    code = _code_of(error)
+    if code == "internal":
+        log.error("fault", path=request.path, exc_info=error)
+    response = _page(code, _variables(error), getattr(error, "retry_after", None))
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
+    return response
+
+
+def _code_of(error: Exception) -> str:
+    if isinstance(error, DomainError):
+        return error.code if error.code in EXPLAINED else "bad_request"
+    if isinstance(error, CSRFError):
+        return "csrf"
+    if isinstance(error, HTTPException):
+        status = error.code or 500
+        return CODE_OF_STATUS.get(status, "bad_request" if status < 500 else "internal")
+    return "internal"
+
+
+def _variables(error: Exception) -> dict[str, str]:
+    if isinstance(error, InsufficientBalance):
+        return {"missing": won(error.missing)}
+    if isinstance(error, SeatTaken):
+        return {"seats": seat_list(error.seat_nos)}
+    if isinstance(error, SeatLimit):
+        return {"limit": str(error.limit)}
+    return {}
+
+
+def _page(code: str, variables: dict[str, str], retry_after: int | None) -> Response:
+    explained = EXPLAINED[code]
+    back = _where_they_came_from()
+    again = request.full_path.rstrip("?") if request.method == "GET" else back
+    again = safe_path(again, "/")
+    refresh = None
+    if explained.status == 503:
+        refresh = max(RETRY_SECONDS, retry_after or 0)
+    text = str(explained.text)
+    response = render(
+        "errors/_notice.html" if is_htmx() else "errors/page.html",
+        explained.status,
+        code=code,
+        shown_status=explained.status,
+        title=str(explained.title),
+        text=text % variables if variables else text,
+        ways=explained.ways,
+        back=back,
+        again=again,
+        refresh=refresh,
+        request_id=g.get("request_id") if explained.status == 500 else None,
+    )
+    response.headers["Cache-Control"] = "no-store"
+    if is_htmx():
+        response.headers["HX-Retarget"] = "#notices"
+        response.headers["HX-Reswap"] = "innerHTML show:top"
+        response.headers["HX-Reselect"] = ".notice"
+        response.headers["HX-Push-Url"] = "false"
+    elif refresh:
+        response.headers["Refresh"] = f"{refresh}; url={again}"
+    if refresh or retry_after:
+        response.headers["Retry-After"] = str(refresh or retry_after)
+    return response
+
+
+def _where_they_came_from() -> str:
+    """The page before this one where it was ours, else the front page."""
+    parts = urlsplit(request.referrer or "")
+    if parts.netloc != request.host:
+        return "/"
+    return safe_path(parts.path + (f"?{parts.query}" if parts.query else ""), "/")

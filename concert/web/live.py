@@ -1,0 +1,77 @@
+"""Live streams for pages: a place in line, and the seats of a performance.
+
+The server chooses what a stream tells, from its address and the visitor's place; while
+it streams it asks Redis alone, never PostgreSQL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from uuid import UUID
+
+from flask import Response
+
+from concert.catalogue.service import (
+    Concert,
+    Performance,
+    concert_of,
+    find_performance,
+    place_of_performance,
+)
+from concert.events import performance_channel
+from concert.fanout import facts
+from concert.streams import Event, stream_response
+from concert.waiting_room import service
+from concert.waiting_room.service import Place
+from concert.waiting_room.tokens import QueueToken
+from concert.waiting_room.watch import watch_place
+from concert.web.door import new_pages, require_queue_token
+from concert.web.seats import seats_fragment
+from concert.web.waiting_room import concert_behind, place_fragment, way_in
+
+pages = new_pages("live")
+
+# A page whose stream is silent for much longer than this takes it for broken.
+BEAT_SECONDS = 8.0
+
+
+@pages.get("/live/rooms/<slug>")
+def room(slug: str) -> Response:
+    """My place: fragments for the page, and ``beat``, ``turn`` and ``over`` for its script."""
+    token = require_queue_token(slug)
+    first = service.place_of(token)
+    return stream_response(_place_told(token, first, concert_behind(slug)))
+
+
+@pages.get("/live/performances/<int:performance_id>")
+def performance(performance_id: int) -> Response:
+    """A performance's seats: fragments for the map, and ``resync`` and ``beat`` for its script."""
+    concert_id, slug = place_of_performance(performance_id)
+    token = require_queue_token(slug)
+    service.enter(token, slug)
+    performance = find_performance(concert_of(concert_id), performance_id=performance_id)
+    return stream_response(_seats_told(performance, token.user_id))
+
+
+def _place_told(token: QueueToken, first: Place, concert: Concert | None) -> Iterator[Event]:
+    for place in watch_place(token, first, BEAT_SECONDS):
+        if place is None:
+            yield ("beat", "-")
+            continue
+        yield ("", place_fragment(place, concert))
+        if place.status == "admitted":
+            yield ("turn", way_in(concert))
+    yield ("over", "-")
+
+
+def _seats_told(performance: Performance, user_id: UUID) -> Iterator[Event]:
+    heard = facts(performance_channel(performance.performance_id), BEAT_SECONDS)
+    # The subscription stands, so a look at the map that begins now misses nothing that follows.
+    yield ("resync", "-")
+    for fact in heard:
+        if fact is None:
+            yield ("beat", "-")
+        elif fact.kind == "seats":
+            yield ("", seats_fragment(fact, performance, user_id))
+        else:
+            yield ("resync", "-")

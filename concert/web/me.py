@@ -1,0 +1,3 @@
+from concert.web.door import new_pages
+
+pages = new_pages("me")

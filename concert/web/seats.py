@@ -1,0 +1,237 @@
+"""Pages of the seat map: looking, choosing, holding, and the live stream of it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from flask import Response, current_app, render_template, request, url_for
+
+from concert.catalogue.seating import nearest_free, row_of, rows_of
+from concert.catalogue.service import (
+    Concert,
+    Performance,
+    concert_of,
+    find_performance,
+    require_on_sale,
+)
+from concert.errors import (
+    BadRequest,
+    NotAdmitted,
+    NotFound,
+    NotTogether,
+    SeatLimit,
+    SeatTaken,
+    TokenExpired,
+    TokenInvalid,
+)
+from concert.fanout import Fact
+from concert.reservations.service import (
+    Reservation,
+    SeatState,
+    hold_best_seats,
+    hold_seats,
+    reservations_of,
+    seat_counts,
+    seats_of,
+)
+from concert.settings import Settings
+from concert.waiting_room import service as waiting_room
+from concert.waiting_room.service import Visit
+from concert.waiting_room.tokens import QueueToken
+from concert.web.door import go_to, new_pages, queue_token, render
+from concert.web.language import language
+from concert.web.waiting_room import room_url
+
+pages = new_pages("seats")
+
+
+@pages.get("/concerts/<int:concert_id>/seats")
+def dates(concert_id: int) -> Response:
+    """The way in: the seat map where there is one date to book, else the choice of dates."""
+    concert = concert_of(concert_id)
+    visit = _visit(concert)
+    if visit is None:
+        return go_to(room_url(concert.room, concert))
+    now = datetime.now(UTC)
+    bookable = [performance for performance in concert.performances if performance.on_sale(now)]
+    if len(bookable) == 1:
+        return go_to(map_url(concert, bookable[0]))
+    return _private(
+        render(
+            "seats/dates.html",
+            concert=concert,
+            bookable=bookable,
+            counts=seat_counts([performance.performance_id for performance in bookable]),
+            visit=visit,
+            map_url=map_url,
+        )
+    )
+
+
+@pages.get("/concerts/<int:concert_id>/seats/<date>")
+def choose(concert_id: int, date: str) -> Response:
+    """The seat map; ``?part=map`` gives the map alone."""
+    concert = concert_of(concert_id)
+    performance = _performance(concert, date)
+    visit = _visit(concert)
+    if visit is None:
+        return go_to(room_url(concert.room, concert))
+    require_on_sale(performance)
+    return _page(concert, performance, visit)
+
+
+@pages.post("/concerts/<int:concert_id>/seats/<date>/hold")
+def hold(concert_id: int, date: str) -> Response:
+    """Hold the chosen seats and go to the checkout."""
+    concert = concert_of(concert_id)
+    performance = _performance(concert, date)
+    wanted = request.form.getlist("seats", type=int)
+    visit = _visit(concert)
+    if visit is None:
+        return go_to(room_url(concert.room, concert))
+    try:
+        held = hold_seats(visit.token, concert.room, performance, wanted)
+    except SeatTaken as taken:
+        return _page(concert, performance, visit, wanted=wanted, lost=taken.seat_nos, status=409)
+    except (SeatLimit, BadRequest) as refused:
+        status = 409 if isinstance(refused, SeatLimit) else 400
+        return _page(
+            concert, performance, visit, wanted=wanted, refused=refused.code, status=status
+        )
+    return _to_checkout(held)
+
+
+@pages.post("/concerts/<int:concert_id>/seats/<date>/best")
+def best(concert_id: int, date: str) -> Response:
+    """Hold the best free seats together and go to the checkout."""
+    concert = concert_of(concert_id)
+    performance = _performance(concert, date)
+    count = request.form.get("count", 0, type=int)
+    visit = _visit(concert)
+    if visit is None:
+        return go_to(room_url(concert.room, concert))
+    try:
+        held = hold_best_seats(visit.token, concert.room, performance, count)
+    except (NotTogether, SeatLimit) as refused:
+        return _page(concert, performance, visit, refused=refused.code, status=409)
+    return _to_checkout(held)
+
+
+def map_url(concert: Concert, performance: Performance, **more: Any) -> str:
+    """Where a performance's seat map is; names the performance where its date does not."""
+    same_day = [one for one in concert.performances if one.date == performance.date]
+    if len(same_day) > 1:
+        more["performance"] = performance.performance_id
+    return url_for(
+        "seats.choose", concert_id=concert.concert_id, date=performance.date.isoformat(), **more
+    )
+
+
+def seats_fragment(fact: Fact, performance: Performance, user_id: UUID) -> str:
+    """Changed seats as the map shows them: the same for all of one language, but for the holder."""
+    mine = fact.data.get("holder") == str(user_id)
+    which = (language(), mine)
+    shown = fact.shown.get(which)
+    if shown is None:
+        seats = [
+            SeatState(seat_no, performance.price, fact.data["state"], mine)
+            for seat_no in fact.data["seats"]
+        ]
+        shown = render_template("seats/_changed.html", seats=seats, row_of=_row_namer(performance))
+        fact.shown[which] = shown
+    return shown
+
+
+def _page(
+    concert: Concert,
+    performance: Performance,
+    visit: Visit,
+    *,
+    wanted: Sequence[int] = (),
+    lost: Sequence[int] = (),
+    refused: str = "",
+    status: int = 200,
+) -> Response:
+    settings: Settings = current_app.extensions["concert.settings"]
+    user_id = visit.token.user_id
+    seats = {
+        seat.seat_no: seat
+        for seat in seats_of(user_id, [performance.performance_id])[performance.performance_id]
+    }
+    free = [seat.seat_no for seat in seats.values() if seat.state == "available"]
+    kept = [seat_no for seat_no in wanted if seat_no in free]
+    offered = (
+        [seat for seat in nearest_free(set(free) - set(kept), lost, performance.capacity)]
+        if lost
+        else []
+    )
+    states = [seat.state for seat in seats.values()]
+    shown = {
+        "concert": concert,
+        "performance": performance,
+        "rows": rows_of(performance.capacity),
+        "seats": seats,
+        "row_of": _row_namer(performance),
+        "counts": {state: states.count(state) for state in ("available", "held", "sold")},
+        "chosen": kept + offered,
+        "lost": list(lost),
+        "offered": offered,
+        "refused": refused,
+        "limit": settings.max_seats_per_user,
+        "holds": _live_holds(user_id, performance),
+        "visit": visit,
+        "map_url": map_url(concert, performance),
+        "query": request.query_string.decode() if request.args.get("performance") else "",
+    }
+    if request.args.get("part") == "map":
+        return _private(render("seats/_map.html", **shown))
+    return _private(render("seats/page.html", status, **shown))
+
+
+def _live_holds(user_id: UUID, performance: Performance) -> list[Reservation]:
+    return [
+        one
+        for one in reservations_of(user_id)
+        if one.status == "held" and one.performance_id == performance.performance_id
+    ]
+
+
+def _row_namer(performance: Performance) -> Any:
+    def name(seat_no: int) -> str:
+        return row_of(seat_no, performance.capacity).label
+
+    return name
+
+
+def _performance(concert: Concert, date: str) -> Performance:
+    try:
+        day = dt.date.fromisoformat(date)
+        return find_performance(
+            concert, date=day, performance_id=request.values.get("performance", type=int)
+        )
+    except (ValueError, BadRequest) as error:
+        raise NotFound("This concert has no performance on that date.") from error
+
+
+def _visit(concert: Concert) -> Visit | None:
+    """The visitor's visit, or None for somebody whose turn it is not."""
+    token: QueueToken | None = queue_token(concert.room)
+    if token is None:
+        return None
+    try:
+        return waiting_room.enter(token, concert.room)
+    except (NotAdmitted, TokenExpired, TokenInvalid):
+        return None
+
+
+def _to_checkout(held: Reservation) -> Response:
+    return go_to(url_for("checkout.show", reservation_id=held.reservation_id))
+
+
+def _private(response: Response) -> Response:
+    response.headers["Cache-Control"] = "no-store"
+    return response

@@ -1,0 +1,166 @@
+"""Pages of the waiting room: lining up, standing in line, being let in, leaving."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from flask import Response, render_template, request, url_for
+
+from concert.catalogue.service import Concert, concert_of
+from concert.errors import NotFound, TokenExpired, TokenInvalid
+from concert.waiting_room import service
+from concert.waiting_room.rooms import Room, room_of, room_state
+from concert.waiting_room.service import Place
+from concert.waiting_room.tokens import QueueToken
+from concert.web.door import (
+    drop_queue_token,
+    go_to,
+    keep_for_a_day,
+    keep_queue_token,
+    new_pages,
+    queue_token,
+    render,
+    user_or_new,
+)
+
+pages = new_pages("waiting_room")
+
+
+@pages.get("/rooms/<slug>")
+def room(slug: str) -> Response:
+    """Where I stand; takes me in when it is my turn."""
+    room = room_of(slug)
+    concert = concert_behind(slug)
+    place = _my_place(slug)
+    if place is not None and place.status == "admitted":
+        return go_to(way_in(concert))
+    return _private(
+        render("waiting_room/page.html", **_shown(room, concert, place), state=room_state(slug))
+    )
+
+
+@pages.post("/rooms/<slug>/join")
+def join(slug: str) -> Response:
+    """Line up, or go back to the place that I have."""
+    room_of(slug)
+    place = service.join(slug, user_or_new())
+    keep_queue_token(place.token)
+    if place.position:
+        keep_for_a_day(_start_cookie(slug), str(place.position))
+    return go_to(room_url(slug, concert_behind(slug)))
+
+
+@pages.post("/rooms/<slug>/leave")
+def leave(slug: str) -> Response:
+    """Give up my place."""
+    room_of(slug)
+    token = queue_token(slug)
+    if token is not None:
+        try:
+            service.leave(token)
+        except (TokenExpired, TokenInvalid):
+            pass  # It was over already.
+    drop_queue_token(slug)
+    return go_to(room_url(slug, concert_behind(slug), left=1))
+
+
+@pages.get("/rooms/<slug>/place")
+def place(slug: str) -> Response:
+    """My place as a fragment, for when the stream fails."""
+    room = room_of(slug)
+    concert = concert_behind(slug)
+    place = _my_place(slug)
+    if place is None:
+        return _private(render("waiting_room/_no_place.html", room=room, concert=concert))
+    return _private(render("waiting_room/_place.html", **place_shown(place, concert)))
+
+
+@pages.get("/rooms/<slug>/status")
+def status(slug: str) -> Response:
+    """How a room is, for anybody; a proxy may keep it for a second."""
+    response = render("waiting_room/_status.html", room=room_of(slug), state=room_state(slug))
+    response.headers["Cache-Control"] = "public, max-age=1"
+    return response
+
+
+def _shown(room: Room, concert: Concert | None, place: Place | None) -> dict[str, Any]:
+    shown: dict[str, Any] = {"room": room, "concert": concert, "place": None}
+    if place is not None:
+        shown.update(place_shown(place, concert))
+    return shown
+
+
+def place_shown(place: Place, concert: Concert | None) -> dict[str, Any]:
+    """What the template of a place needs."""
+    slug = place.token.room
+    position = place.position or 0
+    start = max(_start(slug), position, 1)
+    return {
+        "place": place,
+        "slug": slug,
+        "concert": concert,
+        "behind": max(0, place.waiting - position),
+        "start": start,
+        "passed": start - position if position else start,
+        "way_in": way_in(concert),
+        "opens_later": bool(
+            place.opens_at and place.opens_at > datetime.now(place.opens_at.tzinfo)
+        ),
+    }
+
+
+def _my_place(slug: str) -> Place | None:
+    token = queue_token(slug)
+    return None if token is None else _place_or_none(token)
+
+
+def _place_or_none(token: QueueToken) -> Place | None:
+    try:
+        place = service.place_of(token)
+    except (TokenExpired, TokenInvalid):
+        return None
+    return None if place.status == "left" else place
+
+
+def concert_behind(slug: str) -> Concert | None:
+    """The concert that the request names, if it is behind this room."""
+    named = request.values.get("concert", type=int)
+    if named is None:
+        return None
+    try:
+        concert = concert_of(named)
+    except NotFound:
+        return None
+    return concert if concert.room == slug else None
+
+
+def room_url(slug: str, concert: Concert | None, **more: Any) -> str:
+    """Where a room's page is; it remembers which concert it is for."""
+    return url_for("waiting_room.room", slug=slug, concert=concert and concert.concert_id, **more)
+
+
+def way_in(concert: Concert | None) -> str:
+    """Where somebody goes whose turn it is."""
+    if concert is None:
+        return url_for("concerts.home")
+    return url_for("seats.dates", concert_id=concert.concert_id)
+
+
+def place_fragment(place: Place, concert: Concert | None) -> str:
+    """A place as the page shows it, for a stream."""
+    return render_template("waiting_room/_place.html", **place_shown(place, concert))
+
+
+def _start_cookie(slug: str) -> str:
+    return f"start-{slug}"
+
+
+def _start(slug: str) -> int:
+    value = request.cookies.get(_start_cookie(slug), "")
+    return int(value) if value.isascii() and value.isdigit() and len(value) < 9 else 0
+
+
+def _private(response: Response) -> Response:
+    response.headers["Cache-Control"] = "no-store"
+    return response

@@ -1,0 +1,96 @@
+// The seat map: keeps it live, keeps to the limit, and says what happens to the chosen seats.
+
+const form = document.getElementById("seat-form");
+const map = document.getElementById("map");
+const changes = document.getElementById("changes");
+const say = document.getElementById("say");
+const limit = Number(form.dataset.limit);
+const SILENCE_MS = 20000;
+
+let stream = null;
+let heardAt = Date.now();
+let chosen = new Set();
+
+function inputs() {
+  return [...form.querySelectorAll("input[name=seats]")];
+}
+
+function won(amount) {
+  const digits = amount.toLocaleString();
+  return document.documentElement.lang === "ko" ? `${digits}원` : `₩${digits}`;
+}
+
+// Reads the boxes; whatever was chosen and is not to be had any more is taken out and said.
+function update(announce) {
+  const before = chosen;
+  const taken = inputs().filter((input) => input.disabled && (input.checked || before.has(input.value)));
+  for (const input of taken) {
+    input.checked = false;
+    if (announce && before.has(input.value)) {
+      input.closest(".seat").classList.add("seat-lost");
+      say.textContent = say.dataset.taken.replace("{seat}", input.value);
+    }
+  }
+  const boxes = inputs().filter((input) => input.checked && !input.disabled);
+  chosen = new Set(boxes.map((input) => input.value));
+  const text = document.getElementById("tray-text");
+  text.textContent = boxes.length
+    ? text.dataset.some.replace("{seats}", [...chosen].join(", "))
+    : text.dataset.none;
+  const amount = boxes.reduce((sum, input) => sum + Number(input.dataset.price), 0);
+  document.getElementById("tray-amount").textContent = boxes.length ? won(amount) : "";
+}
+
+function refresh() {
+  return htmx.ajax("GET", map.dataset.part, { target: "#map", swap: "innerMorph" }).then(() => update(true));
+}
+
+form.addEventListener("change", (event) => {
+  if (event.target.name !== "seats") return;
+  const boxes = inputs().filter((input) => input.checked && !input.disabled);
+  if (boxes.length > limit) {
+    event.target.checked = false;
+    say.textContent = say.dataset.limit;
+  }
+  update(false);
+});
+
+// Arrow keys move between seats, as in any grid; Tab and the space bar work as ever.
+form.addEventListener("keydown", (event) => {
+  const steps = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
+  const step = steps[event.key];
+  if (!step || event.target.name !== "seats") return;
+  event.preventDefault();
+  const rows = [...form.querySelectorAll(".seat-row")].map((row) => [...row.querySelectorAll("input[name=seats]")]);
+  let depth = rows.findIndex((row) => row.includes(event.target));
+  let across = rows[depth].indexOf(event.target);
+  do {
+    depth += step[0];
+    across += step[1];
+    const seat = rows[depth]?.[across];
+    if (!seat) return;
+    if (!seat.disabled) return seat.focus();
+  } while (true);
+});
+
+changes.addEventListener("htmx:sse:after:connection", (event) => {
+  stream = event.detail.connection;
+  heardAt = Date.now();
+});
+changes.addEventListener("htmx:sse:before:message", () => (heardAt = Date.now()));
+changes.addEventListener("htmx:sse:after:message", () => update(true));
+changes.addEventListener("resync", refresh);
+
+setInterval(() => {
+  if (Date.now() - heardAt < SILENCE_MS) return;
+  stream?.reader?.cancel();
+  refresh();
+}, 10000);
+document.addEventListener("visibilitychange", () => document.hidden || refresh());
+addEventListener("online", () => {
+  stream?.reader?.cancel();
+  refresh();
+});
+addEventListener("pageshow", (event) => event.persisted && location.reload());
+document.getElementById("lost")?.focus();
+update(false);
