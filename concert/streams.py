@@ -21,7 +21,9 @@ Event = tuple[str, Any] | None
 
 
 def stream_response(events: Iterable[Event]) -> Response:
-    """A stream of named events; a mapping is sent as JSON, text as it is, and None as a heartbeat.
+    """A stream of events; a mapping is sent as JSON, text as it is, and None as a heartbeat.
+
+    An event with an empty name is sent without one: htmx puts such data on the page.
 
     Raises:
         Unavailable: this process serves as many streams as it may.

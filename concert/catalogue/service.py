@@ -81,6 +81,7 @@ class Remembered:
     """What this process has read lately, by concert."""
 
     concerts: dict[int, tuple[float, Concert]] = field(default_factory=dict)
+    places: dict[int, tuple[int, str]] = field(default_factory=dict)
 
 
 PERFORMANCE_COLUMNS = (
@@ -103,6 +104,8 @@ VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING {PERFORMANCE_COLUMNS}"""
 CREATE_SEATS = """
 INSERT INTO seats (performance_id, seat_no, price)
 SELECT %s, seat_no, %s FROM generate_series(1, %s) AS seat_no"""
+PLACE_OF_PERFORMANCE = """
+SELECT c.id, c.room_slug FROM performances p JOIN concerts c ON c.id = p.concert_id WHERE p.id = %s"""
 LATELY_CLOSED = """
 SELECT id FROM performances
 WHERE sales_close_at <= statement_timestamp()
@@ -164,6 +167,22 @@ def find_performance(
     if len(fitting) > 1:
         raise AmbiguousDate("Several performances fit; name one by performance_id.")
     return fitting[0]
+
+
+def place_of_performance(performance_id: int) -> tuple[int, str]:
+    """Which concert a performance belongs to, and which room; neither ever changes.
+
+    Raises:
+        NotFound: there is no such performance.
+    """
+    places = _remembered().places
+    if performance_id not in places:
+        with connection() as link:
+            row = link.execute(PLACE_OF_PERFORMANCE, (min(performance_id, LARGEST_ID),)).fetchone()
+        if row is None:
+            raise NotFound("There is no such performance.")
+        places[performance_id] = (row[0], row[1])
+    return places[performance_id]
 
 
 def require_on_sale(performance: Performance) -> None:

@@ -113,6 +113,23 @@ def payment_of(user_id: UUID, payment_id: UUID) -> Payment:
     return payment
 
 
+def payment_of_reservation(user_id: UUID, reservation_id: UUID) -> Payment:
+    """The payment of one of a user's reservations.
+
+    Raises:
+        NotFound: it is not paid.
+        NotYours: it is somebody else's.
+    """
+    with connection() as link:
+        row = link.execute(queries.READ_OF_RESERVATION, (reservation_id,)).fetchone()
+    if row is None:
+        raise NotFound("This reservation is not paid.")
+    payment = _payment(row)
+    if payment.user_id != user_id:
+        raise NotYours("This payment is somebody else's.")
+    return payment
+
+
 def payments_of(user_id: UUID) -> list[Payment]:
     """A user's payments, newest first, 200 at the most."""
     with connection() as link:

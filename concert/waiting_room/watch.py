@@ -19,9 +19,11 @@ from concert.waiting_room.tokens import QueueToken
 log = structlog.get_logger()
 
 TICK_SECONDS = 0.5
-# Who is this near the front is told of every change at once; those behind, every few seconds.
+# Who is this near the front is told of every change at once. Those behind are, too, as long as
+# there are few of them; in a crowd they are asked about less often, each every few seconds.
 NEAR_POSITION = 200
-FAR_SECONDS = 3.0
+ASKED_AT_ONCE = 2000
+FAR_SECONDS = 5.0
 MOST_UNREAD = 8
 
 
@@ -85,7 +87,9 @@ class PlaceWatch:
 
     def _show(self, viewer: Viewer, place: Place | None) -> None:
         far = place is not None and place.position is not None and place.position > NEAR_POSITION
-        viewer.due = time.monotonic() + (FAR_SECONDS if far else TICK_SECONDS) * 0.9
+        crowd = len(self._viewers) / ASKED_AT_ONCE * TICK_SECONDS
+        pause = min(FAR_SECONDS, max(TICK_SECONDS, crowd)) if far else TICK_SECONDS
+        viewer.due = time.monotonic() + pause * 0.9
         if place is not None and _same(viewer.last, place):
             return
         try:
@@ -105,8 +109,10 @@ class PlaceWatch:
         viewer.unread.put_nowait(None)
 
 
-def watch_place(token: QueueToken, first: Place) -> Iterator[Place | None]:
-    """The place as it was seen just now, then every change; None now and then, as a heartbeat.
+def watch_place(
+    token: QueueToken, first: Place, heartbeat_seconds: float = HEARTBEAT_SECONDS
+) -> Iterator[Place | None]:
+    """The place as it was seen just now, then every change; None after ``heartbeat_seconds`` without one.
 
     Ends when the place is neither waiting nor admitted any more.
     """
@@ -120,7 +126,7 @@ def watch_place(token: QueueToken, first: Place) -> Iterator[Place | None]:
         try:
             while True:
                 try:
-                    place = viewer.unread.get(timeout=HEARTBEAT_SECONDS)
+                    place = viewer.unread.get(timeout=heartbeat_seconds)
                 except queue.Empty:
                     yield None
                     continue
