@@ -12,6 +12,9 @@ import sys
 import urllib.request
 from datetime import UTC, datetime
 
+from redis import Redis
+from redis.exceptions import RedisError
+
 PORTS = {"web": 8000, "live": 8001}
 LONGEST_SILENCE_SECONDS = 30.0
 
@@ -37,7 +40,6 @@ def fault_of_server(port: int) -> str | None:
 
 def fault_of_rq(part: str) -> str | None:
     """Whether the worker or scheduler of this host has shown itself lately."""
-    from redis import Redis
     from rq import Worker
     from rq.cron import CronScheduler
 
@@ -59,7 +61,7 @@ def fault_of_rq(part: str) -> str | None:
 if __name__ == "__main__":
     try:
         fault = main(sys.argv[1] if len(sys.argv) > 1 else "")
-    except Exception as error:
+    except (OSError, LookupError, RedisError) as error:
         fault = f"{type(error).__name__}: {error}"
     if fault:
         sys.exit(fault)

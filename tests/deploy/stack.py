@@ -1,0 +1,316 @@
+"""The topology of docker-compose.yml as local processes: the compose file's own commands,
+behind Debian's nginx with the real deploy/nginx.conf."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import yaml
+
+from concert.local.launch import end_session, launch
+from tests.sale import ORGANISER_KEY
+from tests.waiting import wait_until
+
+PROJECT = Path(__file__).resolve().parent.parent.parent
+DEPLOY = PROJECT / "deploy"
+SECRET_KEY = "the key of the deployed tests which is long enough"
+NGINX = shutil.which("nginx", path=os.environ.get("PATH", "") + os.pathsep + "/usr/sbin") or "nginx"
+
+
+def compose() -> dict[str, Any]:
+    """The compose file, with anchors and merges resolved."""
+    loaded: dict[str, Any] = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())
+    return loaded
+
+
+def image_command() -> list[str]:
+    """The command of the app's image."""
+    return list(json.loads(_last_instruction("CMD")))
+
+
+def _last_instruction(name: str) -> str:
+    text = (PROJECT / "Dockerfile").read_text().replace("\\\n", " ")
+    return re.findall(rf"^{name} (.*)$", text, re.MULTILINE)[-1].strip()
+
+
+def command_of(service: str) -> list[str]:
+    """What the compose file runs in a service; by default, the image's command."""
+    return list(compose()["services"][service].get("command") or image_command())
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def is_running(pid: int) -> bool:
+    """Whether there is such a process, and it has not ended."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+@dataclass
+class Answer:
+    """An HTTP answer, read whole."""
+
+    status: int
+    headers: http.client.HTTPMessage
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+def call(
+    port: int,
+    method: str,
+    path: str,
+    body: Any = None,
+    *,
+    token: str = "",
+    headers: dict[str, str] | None = None,
+) -> Answer:
+    """One request on a connection of its own."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    sent = dict(headers or {})
+    if token:
+        sent["Authorization"] = f"Bearer {token}"
+    data = None
+    if body is not None:
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        sent.setdefault("Content-Type", "application/json")
+    try:
+        connection.request(method, path, data, sent)
+        response = connection.getresponse()
+        return Answer(response.status, response.headers, response.read())
+    finally:
+        connection.close()
+
+
+@contextlib.contextmanager
+def open_stream(port: int, path: str, token: str) -> Iterator[tuple[http.client.HTTPResponse, Any]]:
+    """A server-sent stream: its response, and an iterator over the events' data."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.request("GET", path, headers={"Authorization": f"Bearer {token}"})
+        response = connection.getresponse()
+        yield response, _events(response)
+    finally:
+        connection.close()
+
+
+def _events(response: http.client.HTTPResponse) -> Iterator[Any]:
+    for line in response:
+        if line.startswith(b"data:"):
+            yield json.loads(line[5:])
+
+
+@dataclass
+class Process:
+    """A started process, and what it has said."""
+
+    popen: subprocess.Popen[bytes]
+    output: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.popen.stdout is not None
+        with contextlib.suppress(ValueError), self.popen.stdout as lines:
+            for line in lines:
+                self.output.append(line.decode(errors="replace"))
+
+    def end(self, number: signal.Signals = signal.SIGTERM, patience: float = 15.0) -> None:
+        """Ask it to end, then end by force what is left of its session."""
+        if self.popen.poll() is None:
+            self.popen.send_signal(number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.popen.wait(patience)
+        end_session(self.popen.pid)
+        self.popen.wait()
+        self._reader.join(5)
+
+
+@dataclass
+class Stack:
+    """All services but the databases, which the tests have already."""
+
+    directory: Path
+    database_url: str
+    redis_url: str
+    processes: dict[str, Process] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.port = free_port()
+        self.web_ports = {"web-1": free_port(), "web-2": free_port()}
+        self.live_port = free_port()
+
+    def environment(self, service: str, **more: str) -> dict[str, str]:
+        """The compose file's environment of a service, on the tests' servers and secrets."""
+        given: dict[str, str] = dict(compose()["services"][service]["environment"])
+        resolved = {name: re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", v) for name, v in given.items()}
+        ours = {
+            "DATABASE_URL": self.database_url,
+            "REDIS_URL": self.redis_url,
+            "RQ_REDIS_URL": self.redis_url,
+            "CONCERT_SECRET_KEYS": SECRET_KEY,
+            "CONCERT_ORGANISER_KEY": ORGANISER_KEY,
+            "CONCERT_LOG_LEVEL": "warning",
+        }
+        path = f"{PROJECT / '.venv/bin'}{os.pathsep}{os.environ.get('PATH', '')}"
+        kept = {n: v for n, v in os.environ.items() if n.startswith(("COVERAGE", "COV_"))}
+        return {**kept, "PATH": path, "HOME": str(self.directory), **resolved, **ours, **more}
+
+    def start(self, name: str, **environment: str) -> Process:
+        """Start one service as the compose file does; ``web-1`` and ``web-2`` are its two webs."""
+        service = name.partition("-")[0]
+        command = command_of(service)
+        if service == "web":
+            command[command.index("--port") + 1] = str(self.web_ports[name])
+            command[command.index("--host") + 1] = "127.0.0.1"
+            # One worker each is enough here, and two cores are all there is.
+            command[command.index("--workers") + 1] = "1"
+        command = [one.replace("0.0.0.0:8001", f"127.0.0.1:{self.live_port}") for one in command]
+        return self.run(name, command, self.environment(service, **environment))
+
+    def run(self, name: str, command: list[str], environment: dict[str, str]) -> Process:
+        # By module where there is one: a venv may lack the project's own script.
+        if command[0] == "concert":
+            command = ["python", "-m", "concert.cli", *command[1:]]
+        if command[0] == "python":
+            command = [sys.executable, *command[1:]]
+        found = shutil.which(command[0], path=environment["PATH"])
+        assert found, f"{command[0]} is not to be found"
+        popen = launch(
+            (found, *command[1:]),
+            death_signal=signal.SIGTERM,
+            directory=PROJECT,
+            environment=environment,
+            output=subprocess.PIPE,
+        )
+        self.processes[name] = Process(popen)
+        return self.processes[name]
+
+    def start_proxy(self) -> None:
+        configuration = rendered(
+            self.directory, self.port, [*self.web_ports.values()], self.live_port
+        )
+        asroot = ["-g", "user root;"] if os.geteuid() == 0 else []
+        command = [
+            NGINX,
+            "-e",
+            "stderr",
+            "-p",
+            str(self.directory),
+            "-c",
+            str(configuration),
+            *asroot,
+        ]
+        self.run(
+            "proxy",
+            [*command, "-g", "daemon off;"]
+            if not asroot
+            else [*command[:-1], "user root; daemon off;"],
+            dict(os.environ),
+        )
+
+    def kill(self, name: str) -> None:
+        """End a service at once, as a crash would."""
+        self.processes.pop(name).end(signal.SIGKILL)
+
+    def wait_until_ready(self) -> None:
+        asked = [
+            (self.live_port, "/healthz"),
+            *((port, "/readyz") for port in self.web_ports.values()),
+        ]
+        for port, path in [*asked, (self.port, "/readyz")]:
+            try:
+                wait_until(lambda at=(port, path): self.answers(*at), seconds=60)
+            except AssertionError:
+                raise AssertionError(
+                    f"{path} on port {port} never answered 200{self.said()}"
+                ) from None
+
+    def said(self) -> str:
+        """What the processes have said, for a failure's message."""
+        return "".join(
+            f"\n{name}: {line}" for name, one in self.processes.items() for line in one.output[-15:]
+        )
+
+    def stop(self) -> None:
+        for process in reversed(self.processes.values()):
+            process.end()
+        self.processes.clear()
+
+    def call(self, method: str, path: str, body: Any = None, **options: Any) -> Answer:
+        """Call through the proxy."""
+        return call(self.port, method, path, body, **options)
+
+    def sessions(self) -> set[int]:
+        """The pids of everything that runs in the services' sessions."""
+        leaders = {process.popen.pid for process in self.processes.values()}
+        found = set()
+        for pid in psutil.pids():
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                if os.getsid(pid) in leaders:
+                    found.add(pid)
+        return found
+
+    def answers(self, port: int, path: str) -> bool:
+        try:
+            return call(port, "GET", path).status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+
+
+def rendered(directory: Path, port: int, web_ports: list[int], live_port: int) -> Path:
+    """deploy/nginx.conf with this machine's addresses and folders in place of the container's."""
+    text = (DEPLOY / "nginx.conf").read_text()
+    for old, new in (
+        ("listen 8080", f"listen 127.0.0.1:{port}"),
+        ("/dev/stdout", str(directory / "access.log")),
+        ("root /srv;", f"root {PROJECT};"),
+        ("root /srv/pages;", f"root {DEPLOY};"),
+    ):
+        assert text.count(old) == 1, f"{old!r} is not exactly once in nginx.conf"
+        text = text.replace(old, new)
+    text = text.replace("/tmp/nginx", str(directory / "nginx"))
+    target = directory / "nginx.conf"
+    target.write_text(text)
+    (directory / "upstreams.conf").write_text(upstreams(web_ports, live_port))
+    return target
+
+
+def upstreams(web_ports: list[int], live_port: int) -> str:
+    """deploy/upstreams.conf with addresses in place of names: Debian's nginx cannot look names up again."""
+    text = re.sub(
+        r"^resolver .*\n", "", (DEPLOY / "upstreams.conf").read_text(), flags=re.MULTILINE
+    )
+    for name, ports in (("web:8000", web_ports), ("live:8001", [live_port])):
+        line = re.search(rf"^ *server {name} resolve(.*)$", text, re.MULTILINE)
+        assert line, f"no server {name} in upstreams.conf"
+        servers = "\n".join(f"    server 127.0.0.1:{port}{line[1]}" for port in ports)
+        text = text.replace(line[0], servers)
+    return text
