@@ -56,7 +56,7 @@ FROM ready LEFT JOIN debit ON true"""
 # Complete a place after all, where two payments at once each saw the other's hold.
 COMPLETE_IF_NOTHING_HELD = """
 INSERT INTO completed_places (room_slug, user_id, sequence)
-SELECT %(room)s, %(user)s, %(sequence)s WHERE NOT EXISTS (
+SELECT %(room)s::varchar, %(user)s::uuid, %(sequence)s::bigint WHERE NOT EXISTS (
     SELECT 1 FROM reservations r
     JOIN performances p ON p.id = r.performance_id JOIN concerts c ON c.id = p.concert_id
     WHERE r.user_id = %(user)s AND c.room_slug = %(room)s

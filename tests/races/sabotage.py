@@ -1,0 +1,23 @@
+"""Taking guards away, so that a storm can show that it would notice."""
+
+from __future__ import annotations
+
+from concert.database import connection
+from concert.reservations.queries import HOLD_SEATS
+
+
+class Sabotage:
+    """Installs a ``hold_seats`` without some of its guards; the fixture puts it right again."""
+
+    def hold_seats(self, *changes: tuple[str, str]) -> None:
+        """Replace passages of the function's text."""
+        with connection() as link:
+            link.execute(spoiled(HOLD_SEATS, *changes))
+
+
+def spoiled(text: str, *changes: tuple[str, str]) -> str:
+    """The text with passages replaced; each must be there, so that a control never runs unspoiled."""
+    for passage, replacement in changes:
+        assert passage in text, f"there is no {passage!r} to spoil"
+        text = text.replace(passage, replacement)
+    return text

@@ -1,0 +1,165 @@
+"""Many people on the same seats at one time. Each storm has a control without the guard."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import partial
+
+import pytest
+
+from tests.races import steps
+from tests.races.crew import Answer, Crew
+from tests.races.sabotage import Sabotage
+from tests.races.verdict import assert_nothing_is_left_behind, contradictions
+from tests.sale import Fan, Sale
+
+pytestmark = pytest.mark.races
+
+LOCKED_IN_ORDER = "FOR UPDATE  -- guard: seats in number order"
+FREE_NOW = "AND s.sold_at IS NULL AND (s.held_until IS NULL OR s.held_until <= held_at)  -- guard: free now"
+USER_LOCKED = "FOR NO KEY UPDATE;  -- guard: seat limit"
+RESERVED = "INSERT INTO reservations AS r"
+# The moment between looking and acting, long enough that others act in it.
+PAUSE = "PERFORM pg_sleep(0.1);\n    "
+
+# Locks the seats one by one, in an order that is another one for every reservation.
+LOCK_IN_ANY_ORDER = """
+    FOR seats IN SELECT ARRAY[s.seat_no] FROM seats s
+        WHERE s.performance_id = performance AND s.seat_no = ANY (wanted)
+        ORDER BY hashtext(reservation::text || s.seat_no::text)
+    LOOP
+        PERFORM 1 FROM seats s WHERE s.performance_id = performance AND s.seat_no = seats[1] FOR UPDATE;
+        PERFORM pg_sleep(0.05);
+    END LOOP;
+    """
+
+
+def people(sale: Sale, count: int, balance: int = 0) -> list[Fan]:
+    """Fans whose turn it is, all at once."""
+    return [sale.admitted_fan(balance=balance) for _ in range(count)]
+
+
+@pytest.fixture
+def rush(sale: Sale) -> Sale:
+    """A sale whose room lets everybody in, so that all the people meet at the seats."""
+    sale.room(capacity=10_000, admit_per_minute=1_000_000)
+    return sale
+
+
+def two_hundred_on_one_seat(sale: Sale, crew: Crew) -> Counter[tuple[int, str]]:
+    concert = sale.concert()
+    answers = crew.storm([steps.hold(fan, concert, 7) for fan in people(sale, 200)])
+    return Counter((answer.status, answer.code) for answer in answers)
+
+
+def test_of_two_hundred_users_on_one_seat_exactly_one_holds_it(rush: Sale, crew: Crew) -> None:
+    counts = two_hundred_on_one_seat(rush, crew)
+    assert counts == {(200, ""): 1, (409, "seat_taken"): 199}
+    assert contradictions(rush) == set()
+    assert_nothing_is_left_behind(rush)
+
+
+def test_control_without_a_lock_one_seat_gets_several_holders(
+    rush: Sale, crew: Crew, sabotage: Sabotage
+) -> None:
+    sabotage.hold_seats((LOCKED_IN_ORDER, ""), (RESERVED, PAUSE + RESERVED))
+    counts = two_hundred_on_one_seat(rush, crew)
+    assert counts[200, ""] > 1
+    assert "a seat has two live holders" in contradictions(rush)
+
+
+def two_hundred_on_fifty_seats(sale: Sale, crew: Crew) -> list[list[Answer]]:
+    concert = sale.concert()
+    return crew.storm(
+        [
+            partial(steps.take_any, token=fan.queue_token, concert=concert, luck=number)
+            for number, fan in enumerate(people(sale, 200))
+        ]
+    )
+
+
+def seats_held(answers: list[list[Answer]]) -> list[int]:
+    last = [one[-1] for one in answers if one and one[-1].status == 200]
+    return sorted(seat["seat_no"] for answer in last for seat in answer.json["seats"])
+
+
+def test_of_two_hundred_users_on_fifty_seats_every_seat_has_exactly_one_holder(
+    rush: Sale, crew: Crew
+) -> None:
+    answers = two_hundred_on_fifty_seats(rush, crew)
+    assert seats_held(answers) == list(range(1, 51))
+    refused = {answer.code for one in answers for answer in one if answer.status != 200}
+    assert refused <= {"seat_taken"}
+    assert contradictions(rush) == set()
+    assert_nothing_is_left_behind(rush)
+
+
+def test_control_without_a_lock_fifty_seats_get_more_than_fifty_holders(
+    rush: Sale, crew: Crew, sabotage: Sabotage
+) -> None:
+    sabotage.hold_seats((LOCKED_IN_ORDER, ""), (RESERVED, PAUSE + RESERVED))
+    assert len(seats_held(two_hundred_on_fifty_seats(rush, crew))) > 50
+    assert "a seat has two live holders" in contradictions(rush)
+
+
+def overlapping_in_opposite_orders(sale: Sale, crew: Crew, count: int) -> Counter[tuple[int, str]]:
+    concert = sale.concert()
+    wishes = ((1, 2, 3, 4), (4, 3, 2, 1), (3, 4, 5, 6), (6, 5, 2, 1))
+    fans = people(sale, count)
+    answers = crew.storm(
+        [steps.hold(fan, concert, *wishes[number % 4]) for number, fan in enumerate(fans)]
+    )
+    return Counter((answer.status, answer.code) for answer in answers)
+
+
+def test_several_seat_holds_that_overlap_in_opposite_orders_never_meet_a_deadlock(
+    rush: Sale, crew: Crew
+) -> None:
+    counts = overlapping_in_opposite_orders(rush, crew, 48)
+    assert set(counts) == {(200, ""), (409, "seat_taken")}
+    # (1 2 3 4) excludes all others, and so does every other pair that overlaps.
+    assert counts[200, ""] in (1, 2)
+    assert contradictions(rush) == set()
+    assert_nothing_is_left_behind(rush)
+
+
+def test_control_seats_locked_in_any_order_end_in_a_deadlock(
+    rush: Sale, crew: Crew, sabotage: Sabotage
+) -> None:
+    first_look = "PERFORM 1 FROM performances p"
+    sabotage.hold_seats((first_look, LOCK_IN_ANY_ORDER + first_look))
+    counts = overlapping_in_opposite_orders(rush, crew, 8)
+    assert counts[503, "unavailable"] > 0
+
+
+def one_user_from_ten_threads(sale: Sale, crew: Crew) -> Counter[tuple[int, str]]:
+    concert, fan = sale.concert(), sale.admitted_fan()
+    answers = crew.storm([steps.hold(fan, concert, seat_no) for seat_no in range(1, 31)])
+    return Counter((answer.status, answer.code) for answer in answers)
+
+
+def test_one_user_at_ten_places_at_once_never_has_more_than_the_seat_limit(
+    rush: Sale, crew: Crew
+) -> None:
+    counts = one_user_from_ten_threads(rush, crew)
+    assert counts == {(200, ""): 4, (409, "seat_limit"): 26}
+    assert contradictions(rush) == set()
+    assert_nothing_is_left_behind(rush)
+
+
+def test_control_without_the_lock_on_the_user_the_seat_limit_is_passed(
+    rush: Sale, crew: Crew, sabotage: Sabotage
+) -> None:
+    sabotage.hold_seats((USER_LOCKED, ";"), (RESERVED, PAUSE + RESERVED))
+    counts = one_user_from_ten_threads(rush, crew)
+    assert counts[200, ""] > 4
+    assert "a user has more seats than the limit" in contradictions(rush)
+
+
+def test_the_same_hold_sent_many_times_with_one_key_is_one_hold(rush: Sale, crew: Crew) -> None:
+    concert, fan = rush.concert(), rush.admitted_fan()
+    answers = crew.storm([steps.hold(fan, concert, 3, 4, key="once")] * 20)
+    assert {answer.status for answer in answers} == {200}
+    assert len({answer.json["reservation_id"] for answer in answers}) == 1
+    assert contradictions(rush) == set()
+    assert_nothing_is_left_behind(rush)
