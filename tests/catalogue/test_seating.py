@@ -23,7 +23,9 @@ def test_a_seat_is_found_in_its_row(capacity: int, data: st.DataObject) -> None:
 
 
 def test_fifty_seats_are_five_rows_of_ten() -> None:
-    assert [(row.label, len(row.seat_nos)) for row in rows_of(50)] == [(name, 10) for name in "ABCDE"]
+    assert [(row.label, len(row.seat_nos)) for row in rows_of(50)] == [
+        (name, 10) for name in "ABCDE"
+    ]
 
 
 def test_rows_have_letters_like_the_columns_of_a_sheet() -> None:
