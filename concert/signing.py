@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 import time
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from typing import Any
 
 import jwt
+import orjson
 from flask import Flask, current_app
 
 from concert.errors import TokenExpired, TokenInvalid
 from concert.settings import Settings
 
 ALGORITHM = "HS256"
+CODE_SIGNATURE_BYTES = 16
+# How every token that we sign begins.
+HEADER = jwt.encode({}, "k" * 32, algorithm=ALGORITHM).partition(".")[0]
 
 
 def init_signing(app: Flask, settings: Settings) -> None:
@@ -30,7 +38,9 @@ def sign(kind: str, lifetime_seconds: int, claims: dict[str, Any]) -> str:
     """A token of this ``typ`` that ends after ``lifetime_seconds``."""
     now = int(time.time())
     payload = {"typ": kind, "iat": now, "exp": now + lifetime_seconds, **claims}
-    return jwt.encode(payload, _keys()[0], algorithm=ALGORITHM)
+    claimed = urlsafe_b64encode(orjson.dumps(payload)).rstrip(b"=").decode()
+    signed = f"{HEADER}.{claimed}"
+    return f"{signed}.{_signature(signed, _keys()[0])}"
 
 
 def verify(token: str, kind: str, required: Sequence[str]) -> dict[str, Any]:
@@ -40,10 +50,63 @@ def verify(token: str, kind: str, required: Sequence[str]) -> dict[str, Any]:
         TokenExpired: its time is over.
         TokenInvalid: anything else is wrong with it.
     """
-    claims = _decoded(token, ["exp", "iat", "typ", *required])
+    names = ["exp", "iat", "typ", *required]
+    claims = _decoded_at_once(token, names) or _decoded(token, names)
     if claims["typ"] != kind:
         raise TokenInvalid(f"This call takes a {kind} token; this is another kind.")
     return claims
+
+
+def _decoded_at_once(token: str, required: list[str]) -> dict[str, Any] | None:
+    """The claims of a token just as we sign them; None for any other, which PyJWT judges.
+
+    Reading a token by PyJWT takes sixty microseconds, more than all else that happens
+    before a service is called, and every request of a sale brings one.
+    """
+    signed, _, signature = token.rpartition(".")
+    header, _, claimed = signed.partition(".")
+    if header != HEADER or not token.isascii():
+        return None
+    for key in _keys():
+        if hmac.compare_digest(signature, _signature(signed, key)):
+            claims: dict[str, Any] = orjson.loads(urlsafe_b64decode(claimed + "=="))
+            live = all(name in claims for name in required) and claims["exp"] > time.time()
+            return claims if live else None
+    return None
+
+
+def _signature(signed: str, key: str) -> str:
+    digest = hmac.digest(key.encode(), signed.encode(), "sha256")
+    return urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+def sign_code(kind: str, content: bytes) -> str:
+    """A short signed code, for what must fit into a small QR code; it has no end."""
+    signature = _code_signature(_keys()[0], kind, content)
+    return base64.urlsafe_b64encode(content + signature).decode().rstrip("=")
+
+
+def verify_code(kind: str, code: str) -> bytes:
+    """The content of a code that is ours, of this kind.
+
+    Raises:
+        TokenInvalid: it is not.
+    """
+    try:
+        decoded = base64.b64decode(code + "=" * (-len(code) % 4), altchars=b"-_", validate=True)
+    except ValueError as error:
+        raise TokenInvalid("The code is not valid.") from error
+    content, signature = decoded[:-CODE_SIGNATURE_BYTES], decoded[-CODE_SIGNATURE_BYTES:]
+    if not any(
+        hmac.compare_digest(signature, _code_signature(key, kind, content)) for key in _keys()
+    ):
+        raise TokenInvalid("The code is not valid.")
+    return content
+
+
+def _code_signature(key: str, kind: str, content: bytes) -> bytes:
+    signed = f"concert code {kind}\0".encode() + content
+    return hmac.digest(key.encode(), signed, hashlib.sha256)[:CODE_SIGNATURE_BYTES]
 
 
 def _decoded(token: str, required: list[str]) -> dict[str, Any]:
