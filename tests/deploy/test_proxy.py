@@ -1,0 +1,175 @@
+"""deploy/nginx.conf by itself, in front of a server that says what it was asked."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import http.client
+import http.server
+import json
+import re
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.deploy.stack import DEPLOY, Stack, free_port
+from tests.servers import temporary_directory
+from tests.waiting import wait_until
+
+
+class Echo(http.server.ThreadingHTTPServer):
+    """Answers with what it was asked; a path with ``cut`` in it ends the connection instead."""
+
+    daemon_threads = True
+    request_queue_size = 256
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Answering)
+        self.asked: list[str] = []
+        self.thread = threading.Thread(target=self.serve_forever, args=(0.05,))
+        self.thread.start()
+
+    def end(self) -> None:
+        self.shutdown()
+        self.thread.join()
+        self.server_close()
+
+
+class Answering(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        assert isinstance(self.server, Echo)
+        self.server.asked.append(f"{self.command} {self.path}")
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if "cut" in self.path:
+            self.close_connection = True
+            return
+        said = {"headers": dict(self.headers.items()), "count": len(self.server.asked)}
+        body = json.dumps(said).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_POST = do_GET
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def echo() -> Iterator[Echo]:
+    server = Echo()
+    try:
+        yield server
+    finally:
+        server.end()
+
+
+@pytest.fixture
+def proxy(echo: Echo) -> Iterator[Stack]:
+    with temporary_directory() as directory:
+        stack = Stack(directory, "", "")
+        stack.web_ports = {"web-1": echo.server_port}
+        stack.live_port = free_port()
+        try:
+            stack.start_proxy()
+            wait_until(lambda: stack.answers(stack.port, "/proxy-health"))
+            yield stack
+        finally:
+            stack.stop()
+
+
+def headers_seen(proxy: Stack, **sent: str) -> dict[str, str]:
+    headers = {name.replace("_", "-"): value for name, value in sent.items()}
+    seen: dict[str, str] = proxy.call("GET", "/v1/concerts", headers=headers).json["headers"]
+    return seen
+
+
+def test_the_app_learns_who_asked_and_how(proxy: Stack) -> None:
+    seen = headers_seen(proxy, Host="sale.example", X_Request_ID="abcdef-123456")
+    assert seen["Host"] == "sale.example"
+    assert seen["X-Forwarded-For"] == "127.0.0.1"
+    assert seen["X-Forwarded-Proto"] == "http"
+    assert seen["X-Forwarded-Host"] == "sale.example"
+    assert seen["X-Request-ID"] == "abcdef-123456"
+
+
+def test_what_a_caller_claims_stands_before_what_the_proxy_knows(proxy: Stack) -> None:
+    seen = headers_seen(proxy, X_Forwarded_For="10.9.8.7", X_Forwarded_Proto="https")
+    assert seen["X-Forwarded-For"] == "10.9.8.7, 127.0.0.1"
+    assert seen["X-Forwarded-Proto"] == "https, http"
+
+
+def test_a_request_id_that_the_app_would_not_keep_is_replaced(proxy: Stack) -> None:
+    made = headers_seen(proxy, X_Request_ID="no spaces allowed")["X-Request-ID"]
+    assert re.fullmatch(r"[0-9a-f]{32}", made)
+
+
+def test_the_room_status_is_asked_once_for_many_anonymous_people(proxy: Stack, echo: Echo) -> None:
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda _: proxy.call("GET", "/rooms/main/status"), range(100)))
+    assert {answer.status for answer in answers} == {200}
+    # One a second: a slow machine may need several seconds for a hundred.
+    assert len(echo.asked) < 50
+
+
+def test_the_room_status_of_a_known_person_is_never_shared(proxy: Stack, echo: Echo) -> None:
+    for name, value in (("Cookie", "user=a"), ("Authorization", "Bearer a")):
+        counts = [
+            proxy.call("GET", "/rooms/main/status", headers={name: value}).json["count"]
+            for _ in range(3)
+        ]
+        assert len(set(counts)) == 3
+    proxy.call("GET", "/rooms/main/status")
+    assert len(echo.asked) == 7
+
+
+def test_a_request_that_changes_something_is_never_sent_twice(proxy: Stack, echo: Echo) -> None:
+    answer = proxy.call("POST", "/v1/cut", {})
+    assert (answer.status, answer.json["code"]) == (503, "unavailable")
+    assert echo.asked == ["POST /v1/cut"]
+
+
+def test_a_flood_of_new_users_from_one_address_is_slowed_down(proxy: Stack, echo: Echo) -> None:
+    def make(_: int) -> tuple[int, bytes, str | None]:
+        answer = proxy.call("POST", "/v1/users", {})
+        return answer.status, answer.body, answer.headers["Retry-After"]
+
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(make, range(600)))
+    refused = [answer for answer in answers if answer[0] == 429]
+    assert 100 < len(answers) - len(refused) == len(echo.asked)
+    assert refused
+    assert json.loads(refused[0][1])["code"] == "rate_limited"
+    assert int(refused[0][2] or 0) > 0
+    assert proxy.call("POST", "/v1/enqueues", {}).status == 200
+
+
+def test_figures_for_the_operator_are_not_public(proxy: Stack, echo: Echo) -> None:
+    assert proxy.call("GET", "/metrics").status == 404
+    assert echo.asked == []
+
+
+def test_the_proxy_logs_what_failed_and_no_path(proxy: Stack) -> None:
+    proxy.call("GET", "/v1/concerts")
+    proxy.call("GET", "/tickets/verify/cut-one-time-code")
+    log: Path = proxy.directory / "access.log"
+    lines = wait_until(lambda: log.read_text().splitlines())
+    assert [json.loads(line)["status"] for line in lines] == [503]
+    assert "one-time-code" not in lines[0]
+
+
+def test_the_page_for_an_outage_passes_its_own_content_security_policy() -> None:
+    page = (DEPLOY / "unavailable.html").read_text()
+    style = re.findall(r"<style>(.*?)</style>", page, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(style[0].encode()).digest()).decode()
+    assert len(style) == 1
+    assert f"style-src 'sha256-{digest}'" in (DEPLOY / "nginx.conf").read_text()
+    assert "<script" not in page and "style=" not in page
