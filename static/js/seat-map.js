@@ -31,6 +31,10 @@ function update(announce) {
       say.textContent = say.dataset.taken.replace("{seat}", input.value);
     }
   }
+  for (const number of map.querySelectorAll("[data-count]")) {
+    const seats = map.querySelectorAll(`.seat[data-state=${number.dataset.count}]`);
+    number.textContent = seats.length.toLocaleString();
+  }
   const boxes = inputs().filter((input) => input.checked && !input.disabled);
   chosen = new Set(boxes.map((input) => input.value));
   const text = document.getElementById("tray-text");
