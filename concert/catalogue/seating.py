@@ -84,7 +84,7 @@ def nearest_free(free: Collection[int], wanted: Sequence[int], capacity: int) ->
 
     def distance(seat_no: int) -> float:
         depth, across = place(seat_no)
-        return abs(depth - centre[0]) * 1.5 + abs(across - centre[1])
+        return float(abs(depth - centre[0]) * 1.5 + abs(across - centre[1]))
 
     available = set(free)
     groups = [
