@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
 import time
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from typing import Any
 
@@ -83,7 +82,7 @@ def _signature(signed: str, key: str) -> str:
 def sign_code(kind: str, content: bytes) -> str:
     """A short signed code, for what must fit into a small QR code; it has no end."""
     signature = _code_signature(_keys()[0], kind, content)
-    return base64.urlsafe_b64encode(content + signature).decode().rstrip("=")
+    return urlsafe_b64encode(content + signature).decode().rstrip("=")
 
 
 def verify_code(kind: str, code: str) -> bytes:
@@ -93,7 +92,7 @@ def verify_code(kind: str, code: str) -> bytes:
         TokenInvalid: it is not.
     """
     try:
-        decoded = base64.b64decode(code + "=" * (-len(code) % 4), altchars=b"-_", validate=True)
+        decoded = b64decode(code + "=" * (-len(code) % 4), altchars=b"-_", validate=True)
     except ValueError as error:
         raise TokenInvalid("The code is not valid.") from error
     content, signature = decoded[:-CODE_SIGNATURE_BYTES], decoded[-CODE_SIGNATURE_BYTES:]

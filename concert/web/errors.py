@@ -88,6 +88,12 @@ EXPLAINED: dict[str, Explained] = {
         _("This visit is over"),
         _("Your place in line has served its purpose. To buy more, join the line again."),
     ),
+    "unknown_user": Explained(
+        401,
+        _("We do not know this device any more"),
+        _("What it remembered of you has been put aside. Open the page again to begin anew."),
+        ("retry", "home"),
+    ),
     "insufficient_balance": Explained(
         402,
         _("Your balance is too small"),
@@ -203,6 +209,8 @@ def answer_error(error: Exception) -> Response:
 
 
 def _code_of(error: Exception) -> str:
+    if isinstance(error, UnknownUser):
+        return "unknown_user"
     if isinstance(error, DomainError):
         return error.code if error.code in EXPLAINED else "bad_request"
     if isinstance(error, CSRFError):
