@@ -148,7 +148,9 @@ def test_every_service_comes_back_and_is_watched(name: str) -> None:
         test = service["healthcheck"]["test"]
         assert test[0] == "CMD"
     else:
-        instruction = re.findall(r"^\s*HEALTHCHECK .*?CMD (.*)$", stages()[stage_of(service)], re.MULTILINE)
+        instruction = re.findall(
+            r"^\s*HEALTHCHECK .*?CMD (.*)$", stages()[stage_of(service)], re.MULTILINE
+        )
         test = ["CMD", *yaml.safe_load(instruction[-1])]
     if test[1] == "python":
         assert (PROJECT / test[2]).exists()
