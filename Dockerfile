@@ -1,6 +1,6 @@
-# Three images from one file:
+# Two images from one file:
 #   app     web, live, worker, clock and the commands (the last stage, and so the usual one)
-#   proxy   nginx with our configuration and the static files of the same version
+#   proxy   nginx with our configuration
 # `docker-compose.yml` says which command runs where.
 
 # Wheels only, checked against the lock's hashes: no compiler, and nothing unpinned.
@@ -23,7 +23,6 @@ RUN /opt/venv/bin/pip install --no-deps --no-build-isolation --no-index --editab
 FROM nginx:1.28-alpine AS proxy
 COPY deploy/nginx.conf deploy/upstreams.conf /etc/nginx/
 COPY deploy/unavailable.html /srv/pages/unavailable.html
-COPY static /srv/static
 USER nginx
 EXPOSE 8080
 STOPSIGNAL SIGQUIT
@@ -52,8 +51,8 @@ USER 10001:10001
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \
     CMD ["python", "deploy/healthcheck.py", "web"]
-# The flags are those of `concert/local/processes.py`, which says why each is there. In-flight
-# requests get longer to end here, since no stream runs in this process.
+# The flags are those of `concert/local/processes.py`, which says why each is there. No stream
+# runs in this process, so it needs fewer threads, and requests get longer to end.
 CMD ["python", "-m", "granian", "--interface", "wsgi", "--host", "0.0.0.0", "--port", "8000", \
     "--workers", "2", "--blocking-threads", "48", "--backlog", "1024", "--backpressure", "1024", \
     "--respawn-failed-workers", "--respawn-interval", "1", "--workers-kill-timeout", "10", \

@@ -291,7 +291,6 @@ def rendered(directory: Path, port: int, web_ports: list[int], live_port: int) -
     for old, new in (
         ("listen 8080", f"listen 127.0.0.1:{port}"),
         ("/dev/stdout", str(directory / "access.log")),
-        ("root /srv;", f"root {PROJECT};"),
         ("root /srv/pages;", f"root {DEPLOY};"),
     ):
         assert text.count(old) == 1, f"{old!r} is not exactly once in nginx.conf"

@@ -114,8 +114,9 @@ def test_packages_are_installed_from_the_lock_with_hashes_and_without_local_serv
 def test_the_web_command_is_the_local_one() -> None:
     settings = Settings(HOST="0.0.0.0", PORT=8000)
     local = list(local_parts(settings, "")[0].command[1:])
-    # Streams run elsewhere, so what is being answered gets longer to end.
+    # Streams run elsewhere: fewer threads are enough, and what is being answered gets longer to end.
     local[local.index("--workers-kill-timeout") + 1] = "10"
+    local[local.index("--blocking-threads") + 1] = "48"
     assert image_command()[1:] == local
 
 
