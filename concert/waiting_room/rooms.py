@@ -33,7 +33,7 @@ UPDATE rooms SET
     visit_seconds = %(visit_seconds)s, opens_at = %(opens_at)s, paused = %(paused)s, version = version + 1
 WHERE slug = %(slug)s RETURNING {COLUMNS}"""
 LOCK = f"{READ} FOR UPDATE"
-BUILD_UP = f"UPDATE rooms SET epoch = epoch + 1 WHERE slug = %s RETURNING {COLUMNS}"
+BUILD_UP = "UPDATE rooms SET epoch = epoch + 1 WHERE slug = %s"
 
 LIMITS = {
     "capacity": (1, 1_000_000),
@@ -147,15 +147,21 @@ def build_up(slug: str) -> None:
     Raises:
         NotFound: there is no such room.
     """
-    with connection() as link:
-        row = link.execute(BUILD_UP, (slug,)).fetchone()
-    if row is None:
-        raise NotFound("There is no such room.")
-    room = Room(*row)
-    lost = room.epoch > 1
-    if lost:
-        log.warning("room_rebuilt", room=slug, epoch=room.epoch, recovery_seconds=RECOVERY_SECONDS)
-    _mirror(room, recovery_seconds=RECOVERY_SECONDS if lost else 0)
+    # The row stays locked until Redis knows the room, so that of many instances that miss it
+    # at once the first builds it up, and those after it do not take that for a loss.
+    with connection() as link, link.transaction():
+        row = link.execute(LOCK, (slug,)).fetchone()
+        if row is None:
+            raise NotFound("There is no such room.")
+        with unavailable_on_failure():
+            if redis().exists(room_keys(slug)[5]):
+                return
+        link.execute(BUILD_UP, (slug,))
+        room = Room(*row)
+        lost = room.epoch > 0
+        if lost:
+            log.warning("room_rebuilt", room=slug, recovery_seconds=RECOVERY_SECONDS)
+        _mirror(room, recovery_seconds=RECOVERY_SECONDS if lost else 0)
 
 
 def room_state(slug: str) -> RoomState:

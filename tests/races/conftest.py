@@ -17,7 +17,7 @@ from tests.races.sabotage import Sabotage
 @pytest.fixture(scope="package")
 def crew(settings: Settings, app: ConcertApp) -> Iterator[Crew]:
     """Processes on this worker's servers; ``app`` has brought the database to its newest migration."""
-    crew = Crew(settings.model_copy(update={"database_pool_size": 16}))
+    crew = Crew(settings.model_copy(update={"database_pool_size": 16}), processes=3)
     yield crew
     crew.stop()
 

@@ -19,7 +19,6 @@ from concert.catalogue.service import Remembered
 from concert.factory import ConcertApp, create_app
 from concert.settings import Settings
 
-PROCESSES = 3
 MOST_THREADS = 24
 START_SECONDS = 60.0
 
@@ -27,8 +26,8 @@ START_SECONDS = 60.0
 # after the app. It runs within the app's context.
 Step = Callable[[ConcertApp], Any]
 
-# Statements that a control replaces in every process: (module, name) -> text.
-Altered = Mapping[tuple[str, str], str]
+# What a storm replaces in every process, statements or scripts: (module, name) -> replacement.
+Altered = Mapping[tuple[str, str], Any]
 
 
 @dataclass(frozen=True)
@@ -47,12 +46,13 @@ class Answer:
 class Crew:
     """Processes that were spawned, not forked, so that they share nothing but the servers."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, processes: int) -> None:
+        self.processes = processes
         context = multiprocessing.get_context("spawn")
         # It is kept, since the spawned processes look for it by its name.
-        self._gun = context.Barrier(PROCESSES)
+        self._gun = context.Barrier(processes)
         self._members = []
-        for number in range(PROCESSES):
+        for number in range(processes):
             ours, theirs = context.Pipe()
             process = context.Process(
                 target=_serve,
@@ -71,12 +71,12 @@ class Crew:
         steps of a process run at one time; the others follow as those end.
         """
         for number, (_, pipe) in enumerate(self._members):
-            pipe.send((list(steps[number::PROCESSES]), dict(altered or {})))
+            pipe.send((list(steps[number :: self.processes]), dict(altered or {})))
         found: list[Any] = [None] * len(steps)
         for number, (_, pipe) in enumerate(self._members):
             answers, fault = pipe.recv()
             assert fault is None, fault
-            found[number::PROCESSES] = answers
+            found[number :: self.processes] = answers
         return found
 
     def stop(self) -> None:

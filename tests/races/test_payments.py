@@ -226,7 +226,7 @@ def test_charges_and_payments_at_once_leave_the_balance_equal_to_the_ledger(
 def test_control_a_charge_that_reads_before_it_writes_loses_money(rush: Sale, crew: Crew) -> None:
     careless = spoiled(
         CHARGE,
-        ("WITH charged AS", f"""WITH before AS MATERIALIZED (
+        ("WITH charged AS", """WITH before AS MATERIALIZED (
             SELECT balance FROM wallets WHERE user_id = %(user)s AND (SELECT true FROM pg_sleep(0.02))), charged AS"""),
         ("SET balance = w.balance + excluded.balance",
          "SET balance = (SELECT balance FROM before) + excluded.balance"),
