@@ -87,8 +87,15 @@ def connection() -> Iterator[Connection]:
     Raises:
         Unavailable: PostgreSQL cannot be reached, or took too long.
     """
-    with unavailable_on_failure(), opened_pool().connection() as link:
-        yield link
+    with unavailable_on_failure():
+        pool = opened_pool()
+        link = pool.getconn()
+        try:
+            yield link
+        finally:
+            # It rolls back what an error has left unfinished. The pool's own context manager
+            # also commits, which in autocommit is work for nothing.
+            pool.putconn(link)
 
 
 @contextmanager
@@ -129,7 +136,8 @@ def _checkout_for_sqlalchemy(pool: ConnectionPool[Connection]) -> Any:
 
 def _check_still_open(link: Connection) -> None:
     """Refuse a pooled connection whose server has gone; this asks the socket, not the server."""
-    link.autocommit = True
+    if not link.autocommit:
+        link.autocommit = True
     poller = select.poll()
     poller.register(link.fileno(), select.POLLIN | select.POLLHUP | select.POLLERR)
     if poller.poll(0):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import orjson
-from flask import Response, request
+from flask import Flask, Request, Response, request
 from flask.json.provider import JSONProvider
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask_openapi3 import OpenAPI
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -37,11 +39,26 @@ class OrjsonProvider(JSONProvider):
         return orjson.loads(s)
 
 
+class PageSessions(SecureCookieSessionInterface):
+    """The session of pages; the JSON door has tokens, and nothing to read from a cookie."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        """The session in the request's cookie; None where JSON is asked for."""
+        if request.path.startswith(JSON_PATHS):
+            return None
+        return super().open_session(app, request)
+
+
 class ConcertApp(OpenAPI):
     """The app: Flask with an OpenAPI document, our request class and our JSON."""
 
     request_class = ApiRequest
     json_provider_class = OrjsonProvider
+    session_interface = PageSessions()
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """The function itself: there are no async views, so nobody has to look eight times a request."""
+        return func
 
 
 def create_app(settings: Settings | None = None) -> ConcertApp:
