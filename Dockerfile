@@ -30,7 +30,7 @@ HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 \
     CMD ["wget", "-q", "-O", "/dev/null", "http://127.0.0.1:8080/proxy-health"]
 # Not through the image's entry point: that one edits files, and these are read-only.
 ENTRYPOINT []
-CMD ["nginx", "-g", "daemon off;"]
+CMD ["nginx", "-e", "stderr", "-g", "daemon off;"]
 
 FROM python:3.11-slim-bookworm AS app
 ENV PATH=/opt/venv/bin:$PATH \
