@@ -104,16 +104,23 @@ def hold_seats(
     settings: Settings = current_app.extensions["concert.settings"]
     wanted = require_seats(performance, seat_nos)
     visit = waiting_room.enter(token, room, hold_seconds=settings.hold_seconds)
+    made = uuid4()
     try:
         reservation = once(
             attempt,
             Reservation,
-            lambda link: _hold(link, token.user_id, performance, wanted, settings),
+            lambda link: _hold(link, token.user_id, performance, wanted, settings, made),
         )
     except Exception:
         _end_failed_hold(visit)
         raise
-    events.publish_seats(performance.performance_id, reservation.seat_nos, "held", token.user_id)
+    if reservation.reservation_id == made:
+        events.publish_seats(
+            performance.performance_id, reservation.seat_nos, "held", token.user_id
+        )
+    else:
+        # Nothing was held now, so there is no fact to tell and nothing to lengthen the visit for.
+        _end_failed_hold(visit)
     return reservation
 
 
@@ -248,8 +255,8 @@ def _hold(
     performance: Performance,
     wanted: tuple[int, ...],
     settings: Settings,
+    made: UUID,
 ) -> Reservation:
-    made = uuid4()
     row = link.execute(
         queries.HOLD,
         (
