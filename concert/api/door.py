@@ -106,7 +106,7 @@ def attempt(operation: str, asked: dict[str, Any]) -> Attempt | None:
 def _authenticate() -> None:
     view = current_app.view_functions.get(request.endpoint or "")
     kind: Kind | None = getattr(view, "__token_kind__", None)
-    if kind is None:
+    if kind is None or request.method == "OPTIONS":
         return
     token = _bearer_token()
     if kind == "organiser":

@@ -1,0 +1,203 @@
+"""Retries: the same key and the same request give the first answer; another request is refused."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from concert.database import connection
+from concert.idempotency import KEPT_HOURS
+from concert.jobs.upkeep import clean_idempotency_keys
+from tests.sale import Fan, Sale
+
+KEY = {"Idempotency-Key": "order-2030-0001"}
+
+
+def keys() -> int:
+    with connection() as link:
+        row = link.execute("SELECT count(*) FROM idempotency_keys").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def admitted(sale: Sale, *, balance: int = 5000) -> tuple[int, Fan]:
+    concert = sale.concert(price=1000)
+    return concert, sale.admitted_fan(concert, balance=balance)
+
+
+def test_charging_again_with_the_same_key_gives_the_first_answer_and_charges_once(
+    sale: Sale,
+) -> None:
+    fan = sale.fan()
+    first = fan.charge(700, headers=KEY)
+    fan.charge(50)
+    again = fan.charge(700, headers=KEY)
+    assert (again.status_code, again.json) == (200, first.json)
+    assert fan.balance() == 750
+
+
+def test_without_a_key_every_request_counts(sale: Sale) -> None:
+    fan = sale.fan()
+    fan.charge(700)
+    fan.charge(700)
+    assert fan.balance() == 1400
+
+
+def test_holding_again_with_the_same_key_gives_the_first_answer(sale: Sale) -> None:
+    concert, fan = admitted(sale)
+    first = fan.hold(concert, 7, headers=KEY)
+    assert first.status_code == 200
+    again = fan.hold(concert, 7, headers=KEY)
+    assert (again.status_code, again.json) == (200, first.json)
+    fan.call("DELETE", f"/v1/reservations/{first.json['reservation_id']}")
+    assert fan.hold(concert, 7, headers=KEY).json == first.json
+    assert len(fan.call("GET", "/v1/reservations").json["reservations"]) == 1
+
+
+def test_holding_several_again_with_the_same_key_gives_the_first_answer_in_any_order(
+    sale: Sale,
+) -> None:
+    concert, fan = admitted(sale)
+    first = fan.hold(concert, 7, 8, headers=KEY)
+    again = fan.hold(concert, 8, 7, headers=KEY)
+    assert (again.status_code, again.json) == (200, first.json)
+
+
+def test_paying_again_with_the_same_key_gives_the_first_answer(sale: Sale) -> None:
+    concert, fan = admitted(sale)
+    fan.hold(concert, 7)
+    fan.hold(concert, 9)
+    first = fan.pay(concert, 7, headers=KEY)
+    assert first.status_code == 200
+    again = fan.pay(concert, 7, headers=KEY)
+    assert (again.status_code, again.json) == (200, first.json)
+    assert fan.balance() == 4000
+
+
+def test_paying_again_after_the_queue_token_is_completed_gives_the_first_answer(
+    sale: Sale,
+) -> None:
+    concert, fan = admitted(sale)
+    fan.hold(concert, 7)
+    first = fan.pay(concert, 7, headers=KEY)
+    assert fan.place().json["code"] == "token_expired"
+    again = fan.pay(concert, 7, headers=KEY)
+    assert (again.status_code, again.json) == (200, first.json)
+    assert fan.balance() == 4000
+
+
+def test_the_same_key_with_another_request_is_409_and_does_nothing(sale: Sale) -> None:
+    concert, fan = admitted(sale)
+    assert fan.charge(700, headers=KEY).status_code == 200
+    fan.hold(concert, 9)
+    for refused in (
+        fan.charge(701, headers=KEY),
+        fan.hold(concert, 7, headers=KEY),
+        fan.hold(concert, 7, 8, headers=KEY),
+        fan.pay(concert, 9, headers=KEY),
+    ):
+        assert (refused.status_code, refused.json["code"]) == (409, "idempotency_conflict")
+    assert fan.balance() == 5700
+    reservations = fan.call("GET", "/v1/reservations").json["reservations"]
+    assert [one["status"] for one in reservations] == ["held"]
+
+
+def test_the_same_seat_of_another_date_is_another_request(sale: Sale) -> None:
+    concert = sale.concert(dates=2)
+    fan = sale.admitted_fan(concert)
+    fan.hold(concert, 7, date="2030-12-31", headers=KEY)
+    refused = fan.hold(concert, 7, date="2031-01-01", headers=KEY)
+    assert refused.json["code"] == "idempotency_conflict"
+
+
+def test_a_request_that_failed_may_be_sent_again_with_the_same_key(sale: Sale) -> None:
+    concert, fan = admitted(sale, balance=1)
+    other = sale.admitted_fan(concert)
+    other.hold(concert, 7)
+    assert fan.hold(concert, 7, headers=KEY).json["code"] == "seat_taken"
+    sale.let_time_pass(301)
+    assert fan.hold(concert, 7, headers=KEY).status_code == 200
+    pay = {"Idempotency-Key": "payment-1"}
+    assert fan.pay(concert, 7, headers=pay).status_code == 402
+    fan.charge(999)
+    assert fan.pay(concert, 7, headers=pay).status_code == 200
+    assert fan.balance() == 0
+
+
+def test_two_at_once_with_one_key_do_the_work_once(sale: Sale) -> None:
+    fan = sale.fan()
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: fan.charge(700, headers=KEY), range(24)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert {answer.json["balance"] for answer in answers} == {700}
+    assert fan.balance() == 700
+
+
+def test_two_holds_at_once_with_one_key_make_one_reservation(sale: Sale) -> None:
+    concert, fan = admitted(sale)
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: fan.hold(concert, 1, 2, headers=KEY), range(16)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.json["reservation_id"] for answer in answers}) == 1
+
+
+def test_two_payments_at_once_with_one_key_take_the_money_once(sale: Sale) -> None:
+    concert, fan = admitted(sale)
+    fan.hold(concert, 7)
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: fan.pay(concert, 7, headers=KEY), range(16)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.json["payment_id"] for answer in answers}) == 1
+    assert fan.balance() == 4000
+
+
+def test_keys_are_each_users_own(sale: Sale) -> None:
+    one, two = sale.fan(), sale.fan()
+    one.charge(700, headers=KEY)
+    assert two.charge(5, headers=KEY).json["balance"] == 5
+
+
+@pytest.mark.parametrize("key", ["", "a" * 201, "schlüssel".encode().decode("latin-1"), "a\tb"])
+def test_a_key_that_cannot_be_is_400_and_does_nothing(sale: Sale, key: str) -> None:
+    concert, fan = admitted(sale)
+    headers = {"Idempotency-Key": key}
+    for refused in (
+        fan.charge(1, headers=headers),
+        fan.hold(concert, 1, headers=headers),
+        fan.hold(concert, 1, 2, headers=headers),
+        fan.pay(concert, 1, headers=headers),
+    ):
+        assert (refused.status_code, refused.json["code"]) == (400, "bad_request")
+    assert (fan.balance(), keys()) == (5000, 0)
+
+
+def test_the_longest_key_and_any_printable_one_are_taken(sale: Sale) -> None:
+    fan = sale.fan()
+    for number, key in enumerate(("a" * 200, "~!@#$%^&*()_+ {}|:\"<>?`-=[]\\;',./", "1"), 1):
+        assert fan.charge(1, headers={"Idempotency-Key": key}).json["balance"] == number
+
+
+def test_old_keys_are_dropped_and_young_ones_kept(sale: Sale) -> None:
+    fan = sale.fan()
+    fan.charge(1, headers=KEY)
+    sale.let_time_pass(KEPT_HOURS * 3600 - 60)
+    fan.charge(1, headers={"Idempotency-Key": "young"})
+    clean_idempotency_keys()
+    assert keys() == 2
+    sale.let_time_pass(61)
+    clean_idempotency_keys()
+    assert keys() == 1
+    assert fan.charge(1, headers={"Idempotency-Key": "young"}).json["balance"] == 2
+
+
+def test_a_retried_hold_does_not_stretch_the_visit(sale: Sale) -> None:
+    sale.room(visit_seconds=400)
+    concert, fan = admitted(sale)
+    fan.hold(concert, 7, headers=KEY)
+    sale.let_time_pass(250)
+    ends = fan.place().json["admitted_until"]
+    fan.hold(concert, 7, headers=KEY)
+    assert fan.place().json["admitted_until"] == ends
+    fan.hold(concert, 7)
+    assert fan.place().json["admitted_until"] == ends

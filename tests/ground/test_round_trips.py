@@ -1,0 +1,118 @@
+"""What the hot paths cost, counted on the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from concert.factory import ConcertApp, create_app
+from concert.settings import Settings
+from tests.ground.wire import Wire
+from tests.sale import Fan, Sale
+from tests.servers import temporary_directory
+
+KEYS: dict[bool, Any] = {
+    False: lambda number: None,
+    True: lambda number: {"Idempotency-Key": f"key-{number}"},
+}
+# Enough for psycopg to have prepared each statement, which it does once a connection.
+WARM = 8
+
+
+@pytest.fixture
+def wire(settings: Settings) -> Iterator[Wire]:
+    """A counting proxy in front of this worker's PostgreSQL."""
+    if "host=" not in settings.database_url:
+        raise AssertionError("round trips are counted on a unix socket")
+    with temporary_directory() as directory:
+        wire = Wire(settings.database_url, directory)
+        yield wire
+        wire.close()
+
+
+@pytest.fixture
+def counted_app(sale: Sale, settings: Settings, wire: Wire) -> Iterator[ConcertApp]:
+    """The app, with one connection that leads through the proxy."""
+    app = create_app(
+        settings.model_copy(update={"database_url": wire.url, "database_pool_size": 1})
+    )
+    yield app
+    app.extensions["concert.pool"].close()
+
+
+def redis_calls(app: ConcertApp) -> int:
+    stats = app.extensions["concert.redis"].info("commandstats")
+    return sum(stats.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in ("evalsha", "eval"))
+
+
+def through(fan: Fan, app: ConcertApp) -> Fan:
+    """The same person at the counted app."""
+    return Fan(Sale(app), fan.user_id, fan.user_token, fan.queue_token)
+
+
+@pytest.mark.parametrize("keyed", [False, True], ids=["without a key", "with a key"])
+def test_holding_takes_at_most_three_round_trips_and_one_redis_call(
+    sale: Sale, counted_app: ConcertApp, wire: Wire, keyed: bool
+) -> None:
+    concert = sale.concert(capacity=50)
+    trips, calls = [], []
+    for number in range(1, WARM + 5):
+        fan = through(sale.admitted_fan(concert), counted_app)
+        fan.seats(concert)
+        before = redis_calls(counted_app)
+        with wire.counted() as found:
+            held = fan.hold(concert, number, headers=KEYS[keyed](number))
+        assert held.status_code == 200
+        calls.append(redis_calls(counted_app) - before)
+        trips += found
+    assert 1 <= min(trips[WARM:]) and max(trips[WARM:]) <= 3, trips
+    assert set(calls) == {1}
+
+
+@pytest.mark.parametrize("keyed", [False, True], ids=["without a key", "with a key"])
+def test_paying_takes_at_most_four_round_trips(
+    sale: Sale, counted_app: ConcertApp, wire: Wire, keyed: bool
+) -> None:
+    concert = sale.concert(price=10)
+    trips = []
+    for number in range(1, WARM + 5):
+        fan = through(sale.admitted_fan(concert, balance=10), counted_app)
+        assert fan.hold(concert, number).status_code == 200
+        with wire.counted() as found:
+            paid = fan.pay(concert, number, headers=KEYS[keyed](number))
+        assert paid.status_code == 200
+        trips += found
+    assert 1 <= min(trips[WARM:]) and max(trips[WARM:]) <= 4, trips
+
+
+def test_joining_and_asking_are_one_redis_call_each_and_none_to_postgresql(
+    sale: Sale, counted_app: ConcertApp, wire: Wire
+) -> None:
+    sale.concert()
+    through(sale.fan(), counted_app).join()
+    fan = through(sale.fan(), counted_app)
+    before = redis_calls(counted_app)
+    with wire.counted() as found:
+        assert fan.join().status_code == 200
+        assert fan.place().status_code == 200
+    assert redis_calls(counted_app) - before == 2
+    assert found == [0]
+
+
+def test_the_counter_counts_what_is_sent_in_turns_and_not_what_is_sent_together(
+    sale: Sale, counted_app: ConcertApp, wire: Wire
+) -> None:
+    from concert.database import connection
+
+    with counted_app.app_context(), connection() as link:
+        link.execute("SELECT 1")
+        with wire.counted() as in_turns:
+            for _ in range(3):
+                link.execute("SELECT 1")
+        with wire.counted() as together, link.pipeline():
+            for _ in range(3):
+                link.execute("SELECT 2")
+    assert in_turns == [3]
+    assert together == [1]
