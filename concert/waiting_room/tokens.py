@@ -39,5 +39,5 @@ def queue_token_of(token: str) -> QueueToken:
     claims = verify(token, "queue", ["sub", "room", "seq"])
     try:
         return QueueToken(UUID(claims["sub"]), str(claims["room"]), int(claims["seq"]))
-    except ValueError as error:
+    except (ValueError, TypeError, AttributeError) as error:  # signed by us, but not for this
         raise TokenInvalid("The token is not valid.") from error

@@ -1,0 +1,189 @@
+"""What every wrong queue token is answered, at the door of everything behind the waiting room."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import jwt
+import pytest
+
+from concert.redis_client import redis
+from concert.settings import Settings
+from tests.sale import Fan, Sale
+
+KEY = "another key that is long enough to sign with"
+
+
+@pytest.fixture
+def concert(sale: Sale) -> int:
+    return sale.concert(price=1000)
+
+
+def refused(fan: Fan, concert: int, token: str | None = None) -> set[tuple[int, str]]:
+    """What each call that needs a turn answers: one status and code where all agree."""
+    path = f"/v1/concerts/{concert}"
+    calls = (
+        ("GET", f"{path}/dates", None),
+        ("GET", f"{path}/seats", None),
+        ("POST", f"{path}/seats/1/reservations", {}),
+        ("POST", f"{path}/reservations", {"seats": [1, 2]}),
+        ("POST", f"{path}/seats/1/payments", {}),
+    )
+    answers = [fan.call(method, way, token=token, json=body) for method, way, body in calls]
+    return {(answer.status_code, answer.json.get("code", "")) for answer in answers}
+
+
+def nothing_happened(fan: Fan) -> bool:
+    return not fan.call_as_user("GET", "/v1/reservations").json["reservations"]
+
+
+def claims_of(token: str, **changes: Any) -> dict[str, Any]:
+    return {**jwt.decode(token, options={"verify_signature": False}), **changes}
+
+
+def test_a_token_that_is_good_opens_what_the_others_do_not(sale: Sale, concert: int) -> None:
+    fan = sale.admitted_fan()
+    assert fan.seats(concert).status_code == 200
+    assert fan.hold(concert, 1).status_code == 200
+
+
+def test_a_token_with_a_wrong_signature_is_401(sale: Sale, concert: int) -> None:
+    fan = sale.admitted_fan()
+    forged = jwt.encode(claims_of(fan.queue_token), KEY, algorithm="HS256")
+    assert refused(fan, concert, forged) == {(401, "token_invalid")}
+    assert fan.call("GET", "/v1/enqueues", token=forged).status_code == 401
+    assert nothing_happened(fan)
+
+
+def test_a_token_that_is_not_signed_at_all_is_401(sale: Sale, concert: int) -> None:
+    fan = sale.admitted_fan()
+    unsigned = jwt.encode(claims_of(fan.queue_token), None, algorithm="none")
+    assert refused(fan, concert, unsigned) == {(401, "token_invalid")}
+    assert nothing_happened(fan)
+
+
+def test_a_token_whose_claims_were_changed_is_401(sale: Sale, concert: int) -> None:
+    fan = sale.admitted_fan()
+    header, _, signature = fan.queue_token.split(".")
+    other = jwt.encode(claims_of(fan.queue_token, seq=1), KEY, algorithm="HS256").split(".")[1]
+    assert refused(fan, concert, f"{header}.{other}.{signature}") == {(401, "token_invalid")}
+
+
+def test_a_token_that_is_over_is_401(sale: Sale, concert: int, settings: Settings) -> None:
+    fan = sale.admitted_fan()
+    long_ago = int(time.time()) - 3600
+    over = claims_of(fan.queue_token, iat=long_ago - 60, exp=long_ago)
+    token = jwt.encode(over, settings.secret_keys[0], algorithm="HS256")
+    assert refused(fan, concert, token) == {(401, "token_expired")}
+
+
+@pytest.mark.parametrize("claim", ["sub", "room", "seq", "exp", "iat", "typ"])
+def test_a_token_that_lacks_a_claim_is_401(
+    sale: Sale, concert: int, settings: Settings, claim: str
+) -> None:
+    fan = sale.admitted_fan()
+    claims = claims_of(fan.queue_token)
+    del claims[claim]
+    token = jwt.encode(claims, settings.secret_keys[0], algorithm="HS256")
+    assert refused(fan, concert, token) == {(401, "token_invalid")}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"sub": "nobody"}, {"seq": "front"}, {"seq": None}, {"seq": [1]}, {"sub": {}}, {"typ": 1}],
+    ids=str,
+)
+def test_a_token_with_a_claim_that_makes_no_sense_is_401(
+    sale: Sale, concert: int, settings: Settings, changes: dict[str, Any]
+) -> None:
+    fan = sale.admitted_fan()
+    token = jwt.encode(
+        claims_of(fan.queue_token, **changes), settings.secret_keys[0], algorithm="HS256"
+    )
+    assert refused(fan, concert, token) == {(401, "token_invalid")}
+
+
+def test_a_user_token_does_not_open_what_a_queue_token_opens(sale: Sale, concert: int) -> None:
+    fan = sale.admitted_fan()
+    assert refused(fan, concert, fan.user_token) == {(401, "token_invalid")}
+    assert fan.call("GET", "/v1/enqueues", token=fan.user_token).status_code == 401
+
+
+def test_a_queue_token_does_not_open_what_a_user_token_opens(sale: Sale) -> None:
+    fan = sale.admitted_fan()
+    assert fan.call("POST", "/v1/enqueues", json={}).json["code"] == "token_invalid"
+    assert fan.call("GET", "/v1/charges").status_code == 401
+
+
+def test_no_token_is_401(sale: Sale, concert: int) -> None:
+    fan = sale.fan()
+    assert refused(fan, concert, "") == {(401, "token_missing")}
+
+
+def test_the_token_of_another_room_is_403(sale: Sale, concert: int) -> None:
+    sale.room("hall")
+    elsewhere = sale.concert(room="hall")
+    fan = sale.admitted_fan(elsewhere)
+    assert refused(fan, concert) == {(403, "not_admitted")}
+    assert fan.seats(elsewhere).status_code == 200
+
+
+def test_a_token_that_is_not_admitted_yet_is_403(sale: Sale, concert: int) -> None:
+    sale.room(capacity=1)
+    sale.admitted_fan()
+    fan = sale.fan()
+    fan.join()
+    assert refused(fan, concert) == {(403, "not_admitted")}
+    assert fan.place().json["status"] == "waiting"
+
+
+def test_a_token_whose_turn_was_missed_is_403(sale: Sale, concert: int) -> None:
+    fan = sale.admitted_fan()
+    sale.let_time_pass(121)
+    assert refused(fan, concert) == {(403, "not_admitted")}
+    assert fan.place().json["status"] == "expired"
+
+
+def test_a_token_whose_place_was_left_is_401(sale: Sale, concert: int) -> None:
+    fan = sale.admitted_fan()
+    assert fan.call("DELETE", "/v1/enqueues").status_code == 204
+    assert refused(fan, concert) == {(401, "token_invalid")}
+    assert fan.call("DELETE", "/v1/enqueues").status_code == 204
+
+
+def test_a_token_whose_place_is_completed_is_401(sale: Sale, concert: int) -> None:
+    fan = sale.admitted_fan(balance=1000)
+    fan.hold(concert, 3)
+    assert fan.pay(concert, 3).status_code == 200
+    assert refused(fan, concert) == {(401, "token_expired")}
+    assert fan.place().json["code"] == "token_expired"
+    assert fan.call("DELETE", "/v1/enqueues").json["code"] == "token_expired"
+
+
+@pytest.mark.parametrize("ending", ["left", "missed", "completed"])
+def test_an_older_token_of_somebody_who_lined_up_again_is_401(
+    sale: Sale, concert: int, ending: str
+) -> None:
+    fan = sale.admitted_fan(balance=1000)
+    older = fan.queue_token
+    if ending == "left":
+        fan.call("DELETE", "/v1/enqueues")
+    elif ending == "missed":
+        sale.let_time_pass(121)
+    else:
+        fan.hold(concert, 3)
+        assert fan.pay(concert, 3).status_code == 200
+    assert fan.join().json["status"] == "admitted"
+    assert {status for status, _ in refused(fan, concert, older)} == {401}
+    assert fan.call("GET", "/v1/enqueues", token=older).status_code == 401
+    assert fan.call("DELETE", "/v1/enqueues", token=older).status_code == 401
+    assert fan.seats(concert).status_code == 200
+
+
+def test_a_token_that_was_never_handed_out_for_a_place_gets_nobody_in(
+    sale: Sale, concert: int
+) -> None:
+    fan = sale.admitted_fan()
+    redis().flushall()
+    assert refused(fan, concert) == {(403, "not_admitted")}
