@@ -9,7 +9,7 @@ BIN := .venv/bin
 WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$(( n < 2 ? 2 : n > 8 ? 8 : n )))
 
 .PHONY: help setup run test check pytest lint format types imports coverage migrate \
-	bench bench-full screenshots lock clean
+	bench bench-full screenshots translations lock clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ bench-full: setup ## Measure the hot paths, thoroughly
 screenshots: ## Take pictures of every page
 	@scripts/setup.sh test
 	$(BIN)/python -m scripts.screenshots
+
+translations: setup ## Find the words of the pages, bring the Korean catalogue up to date, compile it
+	@scripts/translations.sh
 
 lock: setup ## Resolve the packages anew and write the lock files
 	@scripts/lock.sh

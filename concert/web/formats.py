@@ -26,9 +26,9 @@ def init_formats(app: Flask) -> None:
 
 def won(amount: int) -> str:
     """Money: ``₩50,000``, or ``50,000원``."""
-    if language() == "ko":
-        return f"{number(amount)}원"
-    return f"-₩{number(-amount)}" if amount < 0 else f"₩{number(amount)}"
+    sign = "\N{MINUS SIGN}" if amount < 0 else ""
+    digits = number(abs(amount))
+    return f"{sign}{digits}원" if language() == "ko" else f"{sign}₩{digits}"
 
 
 def number(value: int) -> str:
@@ -50,14 +50,13 @@ def short_day(value: datetime) -> str:
 
 def clock(value: datetime) -> str:
     """A time of day: ``7:00 PM``, or ``오후 7:00``."""
-    # CLDR puts a narrow no-break space before PM, which not every font has.
-    return str(format_time(value, "short")).replace("\u202f", "\u00a0")
+    return str(format_time(value, _clock_pattern()))
 
 
 def moment(value: datetime) -> str:
     """A day and a time, with the seconds left out."""
-    pattern = "M월 d일 (E) a h:mm" if language() == "ko" else "EEE d MMM y, h:mm a"
-    return str(format_datetime(value, pattern))
+    days = "M월 d일 (E) " if language() == "ko" else "EEE d MMM y, "
+    return str(format_datetime(value, days + _clock_pattern()))
 
 
 def timer(seconds: float) -> str:
@@ -67,7 +66,10 @@ def timer(seconds: float) -> str:
     hours, left = divmod(left, HOUR)
     minutes, left = divmod(left, MINUTE)
     digits = f"{hours}:{minutes:02}:{left:02}" if hours or days else f"{minutes}:{left:02}"
-    return f"{ngettext('%(num)s day', '%(num)s days', days)} {digits}" if days else digits
+    if not days:
+        return digits
+    counted = ngettext("%(num)s day", "%(num)s days", days)
+    return f"{counted} {digits}"
 
 
 def roughly(seconds: float) -> str:
@@ -91,3 +93,8 @@ def millis(value: datetime) -> int:
 def seat_list(seat_nos: Iterable[int]) -> str:
     """Seat numbers one after the other: ``12, 13``."""
     return ", ".join(str(seat_no) for seat_no in seat_nos)
+
+
+def _clock_pattern() -> str:
+    # Korean has its words for the halves of a day in CLDR's wide form only.
+    return "aaaa h:mm" if language() == "ko" else "h:mm a"

@@ -1,0 +1,403 @@
+"""Takes pictures of every page: phone and desktop, light and dark, Korean and English.
+
+    python -m scripts.screenshots [--out docs/screenshots] [--only wallet,ticket] [--check]
+
+It starts a service of its own, with its own data directory and port, and ends it.
+With ``--check``, axe-core looks at every page as well, and anything that it finds, or that
+a page writes to the console as an error, makes the exit code 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+PROJECT = Path(__file__).resolve().parent.parent
+ORGANISER_KEY = "the organiser's key for pictures"
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+SIZES = {"phone": (390, 844), "desktop": (1440, 900)}
+SCHEMES = ("light", "dark")
+LANGUAGES = ("en", "ko")
+TALLEST = 1800
+JPEG_QUALITY = 62
+PATIENCE_SECONDS = 60.0
+
+
+@dataclass
+class Service:
+    """The running service, spoken to through its JSON door."""
+
+    address: str
+
+    def call(
+        self, method: str, path: str, token: str = "", body: dict[str, Any] | None = None
+    ) -> Any:
+        """Call the API; fails on any problem."""
+        request = urllib.request.Request(
+            f"{self.address}{path}",
+            method=method,
+            data=json.dumps(body or {}).encode() if method != "GET" else None,
+            headers={
+                "Content-Type": "application/json",
+                **({"Authorization": f"Bearer {token}"} if token else {}),
+            },
+        )
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return json.loads(answer.read() or b"null")
+
+    def organise(self, method: str, path: str, body: dict[str, Any]) -> Any:
+        """Call the API as the organiser."""
+        return self.call(method, path, ORGANISER_KEY, body)
+
+
+@dataclass
+class Fan:
+    """Somebody who uses the service, with the cookies that a browser of theirs has."""
+
+    service: Service
+    token: str
+    queue_tokens: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def new(cls, service: Service, name: str = "Yuna") -> Fan:
+        """A new user."""
+        return cls(service, service.call("POST", "/v1/users", body={"name": name})["user_token"])
+
+    def join(self, concert_id: int) -> dict[str, Any]:
+        """Line up for a concert."""
+        place: dict[str, Any] = self.service.call(
+            "POST", "/v1/enqueues", self.token, {"concert_id": concert_id}
+        )
+        self.queue_tokens[place["room"]] = place["queue_token"]
+        return place
+
+    def hold(self, concert_id: int, room: str, seats: list[int], date: str) -> dict[str, Any]:
+        """Hold seats."""
+        held: dict[str, Any] = self.service.call(
+            "POST",
+            f"/v1/concerts/{concert_id}/reservations",
+            self.queue_tokens[room],
+            {"seats": seats, "date": date},
+        )
+        return held
+
+    def pay(self, concert_id: int, room: str, seat: int, date: str) -> dict[str, Any]:
+        """Pay for them."""
+        paid: dict[str, Any] = self.service.call(
+            "POST",
+            f"/v1/concerts/{concert_id}/seats/{seat}/payments",
+            self.queue_tokens[room],
+            {"date": date},
+        )
+        return paid
+
+    def charge(self, amount: int) -> None:
+        """Add to the wallet."""
+        self.service.call("PATCH", "/v1/charges", self.token, {"amount": amount})
+
+    def cookies(self) -> list[dict[str, str]]:
+        """What the browser keeps of this."""
+        kept = {"concert_user": self.token}
+        kept |= {f"concert_queue_{room}": token for room, token in self.queue_tokens.items()}
+        return [
+            {"name": name, "value": value, "url": self.service.address}
+            for name, value in kept.items()
+        ]
+
+
+@dataclass
+class Stage:
+    """What there is to be seen: concerts by what they show, and a date of the main one."""
+
+    service: Service
+    on_sale: int
+    soon: int
+    crowded: int
+    date: str
+    free_seats: Iterator[int]
+
+
+Way = Callable[[Stage], tuple[Fan | None, str]]
+
+
+def nobody(path: str) -> Way:
+    """A page as somebody sees it who comes for the first time."""
+    return lambda stage: (None, path.format(stage=stage))
+
+
+def in_line(stage: Stage) -> tuple[Fan | None, str]:
+    """The waiting room, some way back."""
+    fan = Fan.new(stage.service)
+    place = fan.join(stage.crowded)
+    return fan, f"/rooms/{place['room']}?concert={stage.crowded}"
+
+
+def on_the_map(stage: Stage) -> tuple[Fan | None, str]:
+    """The seat map of somebody whose turn it is."""
+    fan = Fan.new(stage.service)
+    fan.join(stage.on_sale)
+    return fan, f"/concerts/{stage.on_sale}/seats/{stage.date}"
+
+
+def at_the_checkout(stage: Stage) -> tuple[Fan | None, str]:
+    """Two seats held, and too little money."""
+    fan = Fan.new(stage.service)
+    fan.join(stage.on_sale)
+    fan.charge(60_000)
+    seats = [next(stage.free_seats), next(stage.free_seats)]
+    held = fan.hold(stage.on_sale, "main", seats, stage.date)
+    return fan, f"/reservations/{held['reservation_id']}"
+
+
+def _with_ticket(stage: Stage) -> tuple[Fan, str]:
+    fan = Fan.new(stage.service)
+    fan.charge(300_000)
+    fan.join(stage.on_sale)
+    seats = [next(stage.free_seats), next(stage.free_seats)]
+    fan.hold(stage.on_sale, "main", seats, stage.date)
+    paid = fan.pay(stage.on_sale, "main", seats[0], stage.date)
+    return fan, paid["payment_id"]
+
+
+def with_tickets(stage: Stage) -> tuple[Fan | None, str]:
+    """The list of tickets."""
+    return _with_ticket(stage)[0], "/tickets"
+
+
+def with_ticket(stage: Stage) -> tuple[Fan | None, str]:
+    """One ticket."""
+    fan, payment = _with_ticket(stage)
+    return fan, f"/tickets/{payment}"
+
+
+def with_money(stage: Stage) -> tuple[Fan | None, str]:
+    """The wallet of somebody who has bought."""
+    return _with_ticket(stage)[0], "/wallet"
+
+
+def with_name(stage: Stage) -> tuple[Fan | None, str]:
+    """The page about me."""
+    return Fan.new(stage.service), "/me"
+
+
+PAGES: dict[str, Way] = {
+    "home": nobody("/"),
+    "concert": nobody("/concerts/{stage.on_sale}"),
+    "concert-soon": nobody("/concerts/{stage.soon}"),
+    "waiting-room": in_line,
+    "seat-map": on_the_map,
+    "checkout": at_the_checkout,
+    "wallet": with_money,
+    "wallet-new": nobody("/wallet"),
+    "tickets": with_tickets,
+    "tickets-none": nobody("/tickets"),
+    "ticket": with_ticket,
+    "not-a-ticket": nobody("/tickets/verify/no-such-code"),
+    "me": with_name,
+    "not-found": nobody("/no-such-page"),
+}
+
+
+def main() -> int:
+    """Take the pictures; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--out", type=Path, default=PROJECT / "docs" / "screenshots")
+    parser.add_argument("--only", default="", help="names of pages, with commas between them")
+    parser.add_argument("--check", action="store_true", help="let axe-core look, too")
+    options = parser.parse_args()
+    names = [name for name in options.only.split(",") if name] or list(PAGES)
+    options.out.mkdir(parents=True, exist_ok=True)
+    found: list[str] = []
+    with running_service() as service, sync_playwright() as playwright:
+        stage = set_stage(service)
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-background-networking"]
+        )
+        total = len(names) * len(SIZES) * len(SCHEMES) * len(LANGUAGES)
+        for done, (name, size, scheme, language) in enumerate(
+            product(names, SIZES, SCHEMES, LANGUAGES), 1
+        ):
+            picture = options.out / f"{name}-{size}-{scheme}-{language}.jpg"
+            found += take(browser, stage, name, size, scheme, language, picture, options.check)
+            print(f"\r{done} of {total} {picture.name:<44}", end="", file=sys.stderr, flush=True)
+        print(file=sys.stderr)
+        browser.close()
+    for line in found:
+        print(line)
+    return 1 if found else 0
+
+
+def take(
+    browser: Browser,
+    stage: Stage,
+    name: str,
+    size: str,
+    scheme: Any,
+    language: str,
+    picture: Path,
+    check: bool,
+) -> list[str]:
+    """Take one picture; returns what is wrong with the page."""
+    fan, path = PAGES[name](stage)
+    width, height = SIZES[size]
+    context = browser.new_context(
+        viewport={"width": width, "height": height},
+        color_scheme=scheme,
+        locale={"en": "en-GB", "ko": "ko-KR"}[language],
+        reduced_motion="reduce",
+        has_touch=size == "phone",
+    )
+    with contextlib.closing(context):
+        if fan:
+            context.add_cookies(fan.cookies())  # type: ignore[arg-type]
+        return _take(context, stage.service.address + path, picture, name, check)
+
+
+def _take(
+    context: BrowserContext, address: str, picture: Path, name: str, check: bool
+) -> list[str]:
+    page = context.new_page()
+    said: list[str] = []
+    page.on(
+        "console", lambda message: said.append(message.text) if message.type == "error" else None
+    )
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(address, wait_until="load")
+    # The live pages never rest, so there is no "network idle" to wait for.
+    page.evaluate("() => document.fonts.ready")
+    found = _complaints(page, picture.stem) if check else []
+    found += [f"{picture.stem}: {line}" for line in said if "404" not in line]
+    width = page.viewport_size["width"] if page.viewport_size else 0
+    actual = page.evaluate("document.documentElement.scrollWidth")
+    if actual > width:
+        found.append(f"{picture.stem}: {actual} px wide in a window of {width} px")
+    tall = min(TALLEST, page.evaluate("document.documentElement.scrollHeight"))
+    page.set_viewport_size({"width": width, "height": max(tall, 600)})
+    page.screenshot(path=picture, type="jpeg", quality=JPEG_QUALITY, animations="disabled")
+    return found
+
+
+def _complaints(page: Page, name: str) -> list[str]:
+    violations = Axe().run(page).response["violations"]
+    return [
+        f"{name}: {one['id']}: {one['help']}: {node['html'][:120]}"
+        for one in violations
+        for node in one["nodes"]
+    ]
+
+
+def set_stage(service: Service) -> Stage:
+    """Concerts of every kind, with some seats sold and a line in front of one."""
+    now = datetime.now(UTC).replace(microsecond=0, second=0, minute=0)
+    evening = now.replace(hour=10)
+
+    def concert(title: str, venue: str, room: str, *dates: dict[str, Any]) -> int:
+        body = {"title": title, "venue": venue, "room": room, "dates": list(dates)}
+        return int(service.organise("POST", "/v1/concerts", body)["id"])
+
+    def date(days: int, price: int, capacity: int = 50, **sales: datetime) -> dict[str, Any]:
+        shown = {name: moment.isoformat() for name, moment in sales.items()}
+        starts_at = (evening + timedelta(days=days)).isoformat()
+        return {"starts_at": starts_at, "price": price, "capacity": capacity, **shown}
+
+    opens_at = now + timedelta(days=1, hours=3)
+    service.organise("PUT", "/v1/rooms/main", {"capacity": 1000, "admit_per_minute": 100_000})
+    service.organise("PUT", "/v1/rooms/small", {"capacity": 1, "admit_per_minute": 1})
+    service.organise("PUT", "/v1/rooms/dawn", {"opens_at": opens_at.isoformat()})
+    gone = concert("Old Letters", "Attic Hall, Seoul", "main", date(20, 40_000, 2))
+    crowded = concert("Night Train", "Blue Hall, Seoul", "small", date(45, 66_000))
+    soon = concert(
+        "First Light", "Harbour Stage, Busan", "dawn", date(60, 80_000, sales_open_at=opens_at)
+    )
+    on_sale = concert(
+        "겨울 노래 Winter Songs",
+        "Blue Hall, Seoul",
+        "main",
+        date(30, 50_000, 120),
+        date(31, 55_000, 120),
+    )
+    dates = service.call("GET", f"/v1/concerts/{on_sale}")["dates"]
+    for concert_id, day, seats in (
+        (gone, service.call("GET", f"/v1/concerts/{gone}")["dates"][0]["date"], [1, 2]),
+        (on_sale, dates[0]["date"], [5, 6, 7, 8]),
+        (on_sale, dates[1]["date"], [30, 31]),
+    ):
+        buyer = Fan.new(service)
+        buyer.charge(1_000_000)
+        buyer.join(concert_id)
+        buyer.hold(concert_id, "main", seats, day)
+        buyer.pay(concert_id, "main", seats[0], day)
+    holder = Fan.new(service)
+    holder.join(on_sale)
+    holder.hold(on_sale, "main", [16, 17], dates[0]["date"])
+    for _ in range(24):
+        Fan.new(service).join(crowded)
+    return Stage(service, on_sale, soon, crowded, dates[0]["date"], iter(range(20, 121)))
+
+
+@contextlib.contextmanager
+def running_service() -> Iterator[Service]:
+    """A service of our own, from the first process to the last."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    directory = Path(tempfile.mkdtemp(prefix="concert-pictures-"))
+    directory.chmod(0o711)
+    kept = {k: v for k, v in os.environ.items() if not k.endswith("_URL")}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "concert.cli", "up"],
+        cwd=PROJECT,
+        stdout=subprocess.DEVNULL,
+        env={
+            **kept,
+            "CONCERT_DATA_DIR": str(directory / "data"),
+            "CONCERT_ORGANISER_KEY": ORGANISER_KEY,
+            "CONCERT_LOG_LEVEL": "warning",
+            "CONCERT_WEB_WORKERS": "1",
+            "PORT": str(port),
+        },
+    )
+    try:
+        service = Service(f"http://127.0.0.1:{port}")
+        _wait_until_ready(service, process)
+        yield service
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(PATIENCE_SECONDS)
+        subprocess.run(["rm", "-rf", str(directory)], check=False)
+
+
+def _wait_until_ready(service: Service, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise SystemExit(f"The service ended with code {process.returncode}.")
+        try:
+            service.call("GET", "/readyz")
+            return
+        except (urllib.error.URLError, ConnectionError):
+            time.sleep(0.2)
+    raise SystemExit("The service is not ready in time.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
