@@ -179,7 +179,7 @@ class Stack:
             "CONCERT_ORGANISER_KEY": ORGANISER_KEY,
             "CONCERT_LOG_LEVEL": "warning",
         }
-        path = f"{PROJECT / '.venv/bin'}{os.pathsep}{os.environ.get('PATH', '')}"
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
         kept = {n: v for n, v in os.environ.items() if n.startswith(("COVERAGE", "COV_"))}
         return {**kept, "PATH": path, "HOME": str(self.directory), **resolved, **ours, **more}
 
