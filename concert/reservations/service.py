@@ -103,7 +103,6 @@ def hold_seats(
     """
     settings: Settings = current_app.extensions["concert.settings"]
     wanted = require_seats(performance, seat_nos)
-    made = uuid4()
     visit = waiting_room.enter(token, room, hold_seconds=settings.hold_seconds)
     made = uuid4()
     try:
