@@ -49,11 +49,15 @@ coverage: setup ## Run the tests and write the coverage report to htmlcov/
 migrate: setup ## Bring the database to the newest migration
 	@exec $(BIN)/concert migrate
 
-bench: setup ## Measure the hot paths, quickly
+bench: ## Measure the hot paths, quickly
+	@scripts/setup.sh bench
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.report
 
-bench-full: setup ## Measure the hot paths, thoroughly
+bench-full: ## Measure the hot paths, thoroughly
+	@scripts/setup.sh bench
 	$(BIN)/python -m benchmarks --full
+	$(BIN)/python -m benchmarks.report
 
 screenshots: ## Take pictures of every page
 	@scripts/setup.sh test

@@ -104,6 +104,11 @@ install_test_tools() {
     fi
 }
 
+install_bench_tools() {
+    command -v wrk >/dev/null || apt_install wrk ||
+        say "The benchmarks need the load generator wrk. Run: apt-get install wrk"
+}
+
 # Two commands in one checkout at once: the second waits for the first.
 if command -v flock >/dev/null; then
     exec 9<"$0"
@@ -124,4 +129,8 @@ fi
 
 if [ "${1:-}" = test ]; then
     install_test_tools
+fi
+
+if [ "${1:-}" = bench ]; then
+    install_bench_tools
 fi

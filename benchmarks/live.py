@@ -1,0 +1,298 @@
+"""How soon live pages show what has happened: ``python -m benchmarks.live``.
+
+The service runs as it does for an organiser: the local process set, and one live
+process as in the deployment. Viewers are open streams, and one real browser.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import selectors
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import psutil
+from playwright.sync_api import sync_playwright
+
+from benchmarks.load import percentile
+from concert.accounts.service import issue_user_token
+from concert.catalogue.service import NewDate, create_concert
+from concert.database import connection
+from concert.factory import create_app
+from concert.local.instance import attach_environment
+from concert.reservations.service import hold_seats, release_reservation
+from concert.settings import load_settings
+from concert.waiting_room import rooms, service
+from concert.waiting_room.tokens import QueueToken
+
+HOST = "127.0.0.1"
+CHANGES = 15
+SEAT_CHANGES = 40
+POSITION = re.compile(rb'data-position="(\d+)"')
+
+
+@dataclass(slots=True)
+class Viewer:
+    """An open stream, and when (seconds, monotonic) it was told each position."""
+
+    link: socket.socket
+    told: dict[int, float] = field(default_factory=dict)
+    rest: bytes = b""
+
+
+class Viewers:
+    """Many open streams, read by one thread."""
+
+    def __init__(self, port: int, requests: list[bytes]) -> None:
+        self._selector = selectors.DefaultSelector()
+        self.viewers = [self._open(port, request) for request in requests]
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Hang up."""
+        self._stopped.set()
+        self._thread.join()
+        for viewer in self.viewers:
+            viewer.link.close()
+
+    def _open(self, port: int, request: bytes) -> Viewer:
+        link = socket.create_connection((HOST, port), timeout=20)
+        link.sendall(request)
+        viewer = Viewer(link)
+        link.setblocking(False)
+        self._selector.register(link, selectors.EVENT_READ, viewer)
+        return viewer
+
+    def _read(self) -> None:
+        while not self._stopped.is_set():
+            for key, _ in self._selector.select(timeout=0.1):
+                viewer: Viewer = key.data
+                with contextlib.suppress(BlockingIOError):
+                    data = viewer.link.recv(65536)
+                    if not data:
+                        self._selector.unregister(viewer.link)
+                        continue
+                    now = time.monotonic()
+                    text = viewer.rest + data
+                    for found in POSITION.finditer(text):
+                        viewer.told.setdefault(int(found[1]), now)
+                    viewer.rest = text[-30:]
+
+
+def main() -> int:
+    """Measure and print; exits 1 where a goal is missed."""
+    directory = Path(tempfile.mkdtemp(prefix="concert-bench-"))
+    directory.chmod(0o711)
+    try:
+        with _service(directory) as port:
+            figures = [
+                ("place shown, 100 viewers, local process set, p95 s", 1.5, _places(port, 100)),
+                ("seat shown in another browser, p95 s", 0.5, _seats(port)),
+            ]
+            with _live_process() as (live_port, pid):
+                figures.append(
+                    (
+                        "place shown, 1,000 viewers, one live process, p95 s",
+                        1.5,
+                        _places(live_port, 1000, pid),
+                    )
+                )
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+    for name, goal, value in figures:
+        print(f"{name:58} {value:6.3f}  goal {goal}  {'met' if value <= goal else 'NOT MET'}")
+    return 0 if all(value <= goal for _, goal, value in figures) else 1
+
+
+@contextlib.contextmanager
+def _service(directory: Path) -> Iterator[int]:
+    """The local process set on a free port; this process acts beside it, on the same servers."""
+    port = _free_port()
+    environment = {
+        **os.environ,
+        "CONCERT_DATA_DIR": str(directory / "data"),
+        "PORT": str(port),
+        "CONCERT_LOG_LEVEL": "warning",
+    }
+    process = subprocess.Popen([sys.executable, "-m", "concert.cli", "up"], env=environment)
+    try:
+        _wait((directory / "data" / "running.json").exists, 60)
+        os.environ["CONCERT_DATA_DIR"] = str(directory / "data")
+        with attach_environment(load_settings()) as found:
+            os.environ.update(found)
+            with create_app(load_settings(log_level="error")).app_context():
+                yield port
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@contextlib.contextmanager
+def _live_process() -> Iterator[tuple[int, int]]:
+    """One live process, as docker-compose.yml starts it."""
+    port = _free_port()
+    command = [
+        *(sys.executable, "-m", "gunicorn", "--worker-class=gevent", "--workers=1"),
+        *("--worker-connections=20000", f"--bind={HOST}:{port}", "--backlog=4096"),
+        *("--graceful-timeout=2", "--no-control-socket", "--log-level=warning", "app:app"),
+    ]
+    environment = {**os.environ, "CONCERT_MAX_STREAMS": "15000", "CONCERT_LOG_LEVEL": "warning"}
+    process = subprocess.Popen(command, env=environment)
+    try:
+        _wait(lambda: _answers(port), 60)
+        yield port, process.pid
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def _places(port: int, count: int, pid: int | None = None) -> float:
+    """p95 of the time from a change of the line until a viewer is told of the new place, in seconds."""
+    slug = f"room-{uuid4().hex[:8]}"
+    rooms.create_room(slug, {"capacity": 1, "entry_seconds": 3600})
+    people = [uuid4() for _ in range(1 + CHANGES + count)]
+    tokens = [service.join(slug, person).token for person in people]
+    leavers, watchers = tokens[1 : 1 + CHANGES], tokens[1 + CHANGES :]
+    before = _memory(pid)
+    viewers = Viewers(port, [_stream_request(f"/live/rooms/{slug}", token) for token in watchers])
+    try:
+        first = CHANGES + 1
+        _wait(
+            lambda: all(first + n in one.told for n, one in enumerate(viewers.viewers)),
+            60,
+        )
+        if pid is not None:
+            each = (_memory(pid) - before) / count / 1024
+            print(f"  memory of the live process per viewer: {each:.1f} KiB")
+        lags: list[float] = []
+        for change, token in enumerate(leavers, 1):
+            time.sleep(0.37)  # so that changes fall anywhere between two looks
+            service.leave(token)
+            changed = time.monotonic()
+            expected = [first + n - change for n in range(count)]
+            _wait(
+                lambda expected=expected: all(
+                    position in one.told
+                    for position, one in zip(expected, viewers.viewers, strict=True)
+                ),
+                30,
+            )
+            lags += [
+                max(0.0, one.told[position] - changed)
+                for position, one in zip(expected, viewers.viewers, strict=True)
+            ]
+    finally:
+        viewers.close()
+    return percentile(lags, 0.95)
+
+
+def _seats(port: int) -> float:
+    """p95 of the time from a hold's commit until another browser's map shows it, in seconds."""
+    slug = f"room-{uuid4().hex[:8]}"
+    rooms.create_room(slug, {"capacity": 1000, "admit_per_minute": 100_000})
+    starts = datetime.now(UTC) + timedelta(days=30)
+    concert = create_concert("Bench", "Bench", slug, [NewDate(starts, 1000, capacity=100)])
+    performance = concert.performances[0]
+    looking, taking = _new_person(slug), _new_person(slug)
+    path = f"/concerts/{concert.concert_id}/seats"
+    lags = []
+    chromium = shutil.which("chromium")
+    options = ["--disable-background-networking", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=options)
+        context = browser.new_context()
+        context.add_cookies(
+            [
+                {"name": name, "value": value, "url": f"http://{HOST}:{port}"}
+                for name, value in _cookies(looking).items()
+            ]
+        )
+        page = context.new_page()
+        page.goto(f"http://{HOST}:{port}{path}")
+        page.evaluate(_WATCH)
+        page.wait_for_timeout(1500)
+        for number in range(1, SEAT_CHANGES + 1):
+            held = hold_seats(taking, slug, performance, [number])
+            committed = time.time() * 1000
+            page.wait_for_selector(f"#seat-{number}[data-state=held]", timeout=10_000)
+            lags.append((page.evaluate(f"window.seenHeld[{number}]") - committed) / 1000)
+            release_reservation(taking.user_id, held.reservation_id)
+        browser.close()
+    return percentile([max(0.0, lag) for lag in lags], 0.95)
+
+
+_WATCH = """() => {
+  window.seenHeld = {};
+  new MutationObserver(() => {
+    for (const seat of document.querySelectorAll(".seat[data-state=held]"))
+      window.seenHeld[seat.dataset.seat] ??= Date.now();
+  }).observe(document.body, { subtree: true, childList: true, attributes: true });
+}"""
+
+
+def _new_person(slug: str) -> QueueToken:
+    person = uuid4()
+    with connection() as link:
+        link.execute("INSERT INTO users (id) VALUES (%s)", (person,))
+    return service.join(slug, person).token
+
+
+def _cookies(token: QueueToken) -> dict[str, str]:
+    return {
+        "concert_user": issue_user_token(token.user_id),
+        f"concert_queue_{token.room}": token.encoded(),
+    }
+
+
+def _stream_request(path: str, token: QueueToken) -> bytes:
+    cookies = "; ".join(f"{name}={value}" for name, value in _cookies(token).items())
+    return f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\nCookie: {cookies}\r\n\r\n".encode()
+
+
+def _memory(pid: int | None) -> int:
+    """What a process and its children have in memory, in bytes."""
+    if pid is None:
+        return 0
+    family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    return sum(int(one.memory_info().rss) for one in family)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def _answers(port: int) -> bool:
+    try:
+        with socket.create_connection((HOST, port), timeout=1) as link:
+            link.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            return b" 200 " in link.recv(100)
+    except OSError:
+        return False
+
+
+def _wait(condition: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError("the figure cannot be taken: the service did not get there")
+        time.sleep(0.02)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,196 @@
+"""``python -m benchmarks.report``: the README's table and ``docs/performance.md`` from the newest results."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+README = ROOT / "README.md"
+PAGE = ROOT / "docs" / "performance.md"
+PLOTS = ROOT / "docs" / "performance"
+BEGIN, END = "<!-- benchmarks -->", "<!-- /benchmarks -->"
+
+PAGE_TEXT = """\
+# Performance
+
+Made by `python -m benchmarks.report` from `benchmarks/results/{source}`; do not edit it by hand.
+
+{table}
+
+Measured on {taken} on {cores} cores ({cpu}), {memory} GiB, {system}.
+{versions}.
+
+## How to read it
+
+Machines differ, and this one was shared while it was measured, so requests a second say little.
+What counts is the **ratio**: the service and its reference took turns (A B A B ...), {rounds} rounds
+each after one to warm up, {seconds} seconds a turn, and the median of the rounds' ratios is in the
+table. Everything ran on the same cores: the load generator, the web server, PostgreSQL and Redis.
+A goal that is not met says "falls short".
+
+- **A bare Flask route** is one route that answers `{{}}`, on granian with the same workers, threads
+  and flags. 0.30 of it means that 70% of what the web server could do goes into our work: checking a
+  token, asking Redis or PostgreSQL, validating, logging a line, writing JSON.
+- **By pgbench** means PostgreSQL's own load generator, 16 clients, prepared statements, sending the
+  very statement that the service sends, on the same server and data of the same shape. It has no
+  HTTP, no token, no waiting room and no Python.
+
+{plots}
+
+## How it was measured
+
+- `make bench` measures the quick set, `make bench-full` the rest, too.
+- Both servers are the embedded ones with the durability of production: `fsync` {fsync},
+  `synchronous_commit` {synchronous_commit}, Redis' append-only file every second.
+- The service runs as `concert up` runs it, logs included; its worker and clock do not run.
+- Joining: a new user each time, into a room that lets nobody in. Asking: 2,000 people in that line.
+  Seats: the 50 seats of a date. Holding: a new user and a free seat each time. Charging: a new user,
+  whose wallet exists. Paying: a new user with one held seat. Tokens are made beforehand.
+- `wrk` sends the requests, 32 connections beside the bare route and 16 beside pgbench. An answer
+  other than 2xx ends the measurement, and what was held, charged and paid is counted in the database
+  afterwards on both sides.
+- Latency: requests come at random moments at half the rate that the service reaches, whether or not
+  earlier ones are answered, and count from the moment when they were due; pgbench does the same at
+  that rate (`--rate`).
+- A million people in line: what a call of the script costs Redis (`INFO commandstats`), in a room with
+  1,000,000 waiting and in one with 1,000 on the same server.
+"""
+
+
+def main() -> int:
+    """Write both; 1 where there is nothing to report."""
+    results = sorted(RESULTS.glob("*.json"))
+    if not results:
+        print("There are no results yet. Run: make bench", file=sys.stderr)
+        return 1
+    source = results[-1]
+    document = json.loads(source.read_text())
+    PLOTS.mkdir(parents=True, exist_ok=True)
+    plots = []
+    for figure in document["figures"]:
+        if figure["is_ratio"]:
+            name = f"{figure['name']}.svg"
+            (PLOTS / name).write_text(plot(figure))
+            plots.append(f"![{_sentence(figure)}](performance/{name})")
+    PAGE.write_text(page(source.name, document, plots))
+    if README.exists():
+        README.write_text(between_markers(README.read_text(), table(document)))
+    return 0
+
+
+def page(source: str, document: dict[str, Any], plots: Sequence[str]) -> str:
+    """The text of ``docs/performance.md``."""
+    machine = document["machine"]
+    return PAGE_TEXT.format(
+        source=source,
+        table=table(document),
+        taken=document["taken"][:10],
+        cores=machine["cores"],
+        cpu=machine["cpu"],
+        memory=machine["memory_gib"],
+        system=machine["system"],
+        versions=", ".join(f"{name} {value}" for name, value in document["versions"].items()),
+        rounds=document["rounds"],
+        seconds=document["seconds_a_turn"],
+        fsync=document["durability"]["fsync"],
+        synchronous_commit=document["durability"]["synchronous_commit"],
+        plots="\n\n".join(plots),
+    )
+
+
+def table(document: dict[str, Any]) -> str:
+    """The figures as a Markdown table."""
+    lines = [
+        "| what | beside | ratio | goal | | absolute |",
+        "| --- | --- | ---: | ---: | --- | ---: |",
+    ]
+    for figure in document["figures"]:
+        sign = "≥" if figure["sense"] == "at least" else "≤"
+        cells = (
+            figure["title"],
+            figure["reference_title"],
+            _number(figure["value"]),
+            f"{sign} {figure['goal']:g}",
+            "met" if figure["met"] else "falls short",
+            f"{_number(statistics.median(figure['ours']))} {figure['unit']}",
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def between_markers(text: str, inserted: str) -> str:
+    """The text with what stands between the markers replaced; without markers, as it is."""
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    return f"{before}{BEGIN}\n{inserted}\n{END}{after}" if begin and end else text
+
+
+def plot(figure: dict[str, Any]) -> str:
+    """An SVG: each round's ratio as a dot, their median as a line, the goal as a dashed line."""
+    width, height, left, right, top, bottom = 640, 150, 50, 620, 40, 120
+    ratios = [one / other for one, other in zip(figure["ours"], figure["reference"], strict=True)]
+    highest = max([*ratios, figure["goal"]]) * 1.15
+
+    def x(ratio: float) -> float:
+        return round(left + (right - left) * ratio / highest, 1)
+
+    rows = [
+        (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" '
+            f'font-family="system-ui, sans-serif" font-size="13">'
+        ),
+        f"<title>{escape(_sentence(figure))}</title>",
+        # A ground of its own, so that it can be read on a dark page, too.
+        f'<rect width="{width}" height="{height}" rx="8" fill="#fbfaf8"/>',
+        (
+            f'<text x="{left}" y="24" fill="#222" font-weight="600">'
+            f"{escape(figure['title'])} ÷ {escape(figure['reference_title'])}</text>"
+        ),
+        f'<line x1="{left}" y1="{bottom}" x2="{right}" y2="{bottom}" stroke="#999"/>',
+        (
+            f'<rect x="{left}" y="{top + 24}" width="{x(figure["value"]) - left}" height="32" '
+            f'fill="{"#2f7d5b" if figure["met"] else "#b3541e"}" fill-opacity="0.35"/>'
+        ),
+    ]
+    rows += [
+        f'<circle cx="{x(ratio)}" cy="{top + 40}" r="4" fill="#222" fill-opacity="0.7"/>'
+        for ratio in ratios
+    ]
+    for ratio, label, dashes in (
+        (figure["value"], _number(figure["value"]), ""),
+        (figure["goal"], f"goal {figure['goal']:g}", ' stroke-dasharray="5 4"'),
+    ):
+        place = x(ratio)
+        is_goal = bool(dashes)
+        rows.append(
+            f'<line x1="{place}" y1="{top + 14}" x2="{place}" y2="{bottom}" stroke="#222"{dashes}/>'
+        )
+        rows.append(
+            f'<text x="{place}" y="{bottom + 18 if is_goal else top + 10}" fill="#222" '
+            f'text-anchor="middle">{label}</text>'
+        )
+    return "\n".join([*rows, "</svg>", ""])
+
+
+def _sentence(figure: dict[str, Any]) -> str:
+    """What the plot says, for those who cannot see it."""
+    met = "meets" if figure["met"] else "falls short of"
+    return (
+        f"{figure['title']}, beside {figure['reference_title']}: {_number(figure['value'])}, "
+        f"which {met} the goal of {figure['sense']} {figure['goal']:g}"
+    )
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
