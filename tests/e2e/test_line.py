@@ -1,0 +1,211 @@
+"""The waiting room: order, and a page that always says where one stands."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+from playwright.sync_api import expect
+
+from tests.e2e.house import Hall, House
+from tests.e2e.visitor import OpenBrowser, Visitor
+from tests.sale import Fan
+from tests.waiting import wait_until
+
+PEOPLE = 30
+A_GROUP = 5
+AN_OUTAGE_MS = 10_000
+
+# Tells the test each number that the page shows.
+WATCH_THE_PLACE = """
+addEventListener("DOMContentLoaded", () => {
+  const tell = () => {
+    const number = document.querySelector(".place-number");
+    if (number) notePlace(Number(number.textContent));
+  };
+  new MutationObserver(tell).observe(document.body, { childList: true, characterData: true, subtree: true });
+  tell();
+});
+"""
+# Chromium without a screen has no tab in the background; the page is told what it would be told.
+CAN_BE_HIDDEN = """
+let isHidden = false;
+Object.defineProperty(Document.prototype, "hidden", { get: () => isHidden });
+Object.defineProperty(Document.prototype, "visibilityState", { get: () => isHidden ? "hidden" : "visible" });
+window.addEventListener("hide-or-show", (event) => {
+  isHidden = event.detail;
+  document.dispatchEvent(new Event("visibilitychange"));
+});
+"""
+HIDE = 'dispatchEvent(new CustomEvent("hide-or-show", { detail: true }))'
+SHOW = 'dispatchEvent(new CustomEvent("hide-or-show", { detail: false }))'
+
+
+def test_thirty_people_are_let_in_in_order_and_the_last_ones_page_counts_down(
+    hall: Hall, open_browser: OpenBrowser
+) -> None:
+    hall.set(capacity=1)
+    hall.fan_inside()
+    numbers: list[int] = []
+    line: list[Fan | Visitor] = []
+    for place in range(1, PEOPLE + 1):
+        if place in (7, 19, PEOPLE):
+            visitor = open_browser()
+            if place == PEOPLE:
+                visitor.page.expose_function("notePlace", numbers.append)
+                visitor.page.add_init_script(WATCH_THE_PLACE)
+            visitor.stand_in_line(hall, place)
+            line.append(visitor)
+            last_page = visitor.page
+        else:
+            line.append(hall.fan())
+
+    def is_inside(person: Fan | Visitor) -> bool:
+        if isinstance(person, Visitor):
+            return person.page.url.endswith(hall.map_path)
+        return bool(person.place().json["status"] == "admitted")
+
+    def how_many_inside() -> int:
+        last_page.wait_for_timeout(20)  # in which Playwright hears where the pages are
+        inside, somebody_behind_is = 0, False
+        # From the back, so that whoever is let in meanwhile cannot look like one out of order.
+        for person in reversed(line):
+            is_in = is_inside(person)
+            inside += is_in
+            if isinstance(person, Fan):
+                assert is_in or not somebody_behind_is
+                somebody_behind_is = is_in
+        return inside
+
+    for ahead in range(A_GROUP, PEOPLE + 1, A_GROUP):
+        hall.set(capacity=1 + ahead)
+        wait_until(lambda: how_many_inside() == ahead, what=f"{ahead} people inside")
+    shown = [number for number, _ in groupby(numbers)]
+    assert shown[0] == PEOPLE
+    assert shown == sorted(set(shown), reverse=True)
+    assert len(shown) >= PEOPLE // A_GROUP
+
+
+def test_a_place_is_shown_as_it_is_while_people_ahead_leave(hall: Hall, visitor: Visitor) -> None:
+    hall.set(capacity=1)
+    hall.fan_inside()
+    ahead = [hall.fan() for _ in range(3)]
+    visitor.stand_in_line(hall, 4)
+    behind = hall.fan()
+    for place in (3, 2, 1):
+        ahead.pop().call("DELETE", "/v1/enqueues")
+        visitor.sees_place(place)
+    assert behind.place().json["position"] == 2
+
+
+def test_a_missed_turn_is_said_plainly_with_one_button_to_line_up_again(
+    hall: Hall, visitor: Visitor
+) -> None:
+    hall.set(capacity=1, entry_seconds=2)
+    somebody_inside = hall.fan_inside()
+    assert somebody_inside.seats(hall.concert_id).status_code == 200
+    visitor.context.add_init_script(CAN_BE_HIDDEN)
+    visitor.stand_in_line(hall, 1)
+    visitor.page.evaluate(HIDE)
+    somebody_inside.call("DELETE", "/v1/enqueues")
+    expect(visitor.place()).to_have_attribute("data-status", "expired")
+    assert not visitor.page.title().startswith("●")
+
+    visitor.page.evaluate(SHOW)
+    expect(visitor.place()).to_have_attribute("data-status", "expired")
+    expect(visitor.place()).to_contain_text(visitor.words("Your turn has passed"))
+    expect(visitor.page.locator("main button:visible, main a:visible")).to_have_count(1)
+    hall.set(entry_seconds=120)
+    visitor.button("/join").click()
+    visitor.is_taken_in(hall)
+
+
+def test_a_pause_is_shown_and_so_is_its_end(hall: Hall, visitor: Visitor) -> None:
+    hall.set(capacity=1)
+    somebody_inside = hall.fan_inside()
+    visitor.stand_in_line(hall, 1)
+    paused = visitor.words(
+        "The line is paused for a moment. Nobody goes in, and nobody loses their place."
+    )
+    expect(visitor.place()).not_to_contain_text(paused)
+    hall.set(paused=True)
+    expect(visitor.place()).to_contain_text(paused)
+    somebody_inside.call("DELETE", "/v1/enqueues")
+    hall.set(paused=False)
+    visitor.is_taken_in(hall)
+
+
+def test_ten_seconds_without_network_cost_nobody_their_place(hall: Hall, visitor: Visitor) -> None:
+    visitor.complaints.expect_broken_network()
+    hall.set(capacity=1)
+    hall.fan_inside()
+    ahead = [hall.fan() for _ in range(3)]
+    visitor.stand_in_line(hall, 4)
+    visitor.context.set_offline(True)
+    visitor.sees_connection("lost")
+    expect(visitor.page.locator("#connection-text")).to_have_text(
+        visitor.words("Reconnecting. Your place is safe.")
+    )
+    ahead.pop().call("DELETE", "/v1/enqueues")
+    behind = hall.fan()
+    # The outage itself, in which the page must give up nothing.
+    visitor.page.wait_for_timeout(AN_OUTAGE_MS)
+    visitor.sees_place(4)
+    visitor.sees_connection("lost")
+    visitor.context.set_offline(False)
+    visitor.sees_place(3, seconds=2)
+    visitor.sees_connection("live")
+    assert behind.place().json["position"] == 4
+
+
+def test_a_tab_in_the_background_says_in_its_title_that_it_is_its_turn(
+    hall: Hall, visitor: Visitor
+) -> None:
+    hall.set(capacity=1)
+    somebody_inside = hall.fan_inside()
+    visitor.context.add_init_script(CAN_BE_HIDDEN)
+    visitor.stand_in_line(hall, 1)
+    icon = visitor.page.locator("link[data-turn]").get_attribute("href")
+    visitor.page.evaluate(HIDE)
+    somebody_inside.call("DELETE", "/v1/enqueues")
+    expect(visitor.page).to_have_title(f"● {visitor.words('It is your turn!')}")
+    assert visitor.page.locator("link[data-turn]").get_attribute("href") != icon
+    visitor.page.evaluate(SHOW)
+    visitor.is_taken_in(hall)
+
+
+def test_whoever_lines_up_before_the_doors_open_sees_when_and_is_taken_in_then(
+    hall: Hall, visitor: Visitor
+) -> None:
+    hall.set(opens_at="2030-12-31T18:00:00+09:00")
+    visitor.stand_in_line(hall, 1)
+    expect(visitor.place().locator("time[data-until]")).to_be_visible()
+    hall.set(opens_at="2020-12-31T18:00:00+09:00")
+    visitor.is_taken_in(hall)
+
+
+def test_leaving_the_line_asks_nothing_and_gives_the_place_away(
+    hall: Hall, visitor: Visitor
+) -> None:
+    hall.set(capacity=1)
+    hall.fan_inside()
+    visitor.stand_in_line(hall, 1)
+    behind = hall.fan()
+    visitor.button("/leave").click()
+    expect(visitor.place()).to_have_attribute("data-status", "none")
+    assert behind.place().json["position"] == 1
+
+
+def test_the_waiting_room_recovers_when_web_is_started_again(
+    hall: Hall, house: House, visitor: Visitor
+) -> None:
+    visitor.complaints.expect_broken_network()
+    hall.set(capacity=1)
+    hall.fan_inside()
+    ahead = [hall.fan() for _ in range(2)]
+    visitor.stand_in_line(hall, 3)
+    with house.web_is_down():
+        visitor.sees_connection("lost")
+        visitor.sees_place(3)
+    visitor.sees_connection("live", seconds=30)
+    ahead.pop().call("DELETE", "/v1/enqueues")
+    visitor.sees_place(2)
