@@ -180,8 +180,7 @@ class Stack:
             "CONCERT_LOG_LEVEL": "warning",
         }
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-        kept = {n: v for n, v in os.environ.items() if n.startswith(("COVERAGE", "COV_"))}
-        return {**kept, "PATH": path, "HOME": str(self.directory), **resolved, **ours, **more}
+        return {"PATH": path, "HOME": str(self.directory), **resolved, **ours, **more}
 
     def start(self, name: str, **environment: str) -> Process:
         """Start one service as the compose file does; ``web-1`` and ``web-2`` are its two webs."""
@@ -260,6 +259,10 @@ class Stack:
         )
 
     def stop(self) -> None:
+        # All at once, since live gives its viewers a few seconds.
+        for process in self.processes.values():
+            if process.popen.poll() is None:
+                process.popen.terminate()
         for process in reversed(self.processes.values()):
             process.end()
         self.processes.clear()
