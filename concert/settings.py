@@ -42,11 +42,11 @@ class Settings(BaseSettings):
 
     # Size and protection.
     web_workers: int = Field(2, alias="CONCERT_WEB_WORKERS", ge=1, le=256)
-    web_threads: int = Field(48, alias="CONCERT_WEB_THREADS", ge=1, le=1024)
+    web_threads: int = Field(128, alias="CONCERT_WEB_THREADS", ge=1, le=1024)
     database_pool_size: int = Field(12, alias="CONCERT_DATABASE_POOL_SIZE", ge=1, le=500)
     max_body_bytes: int = Field(64 * 1024, alias="CONCERT_MAX_BODY_BYTES", ge=1024)
     new_users_per_minute: int = Field(600, alias="CONCERT_NEW_USERS_PER_MINUTE", ge=1)
-    max_streams: int = Field(32, alias="CONCERT_MAX_STREAMS", ge=1)
+    max_streams: int = Field(110, alias="CONCERT_MAX_STREAMS", ge=1)
 
     # Logs.
     log_format: Literal["auto", "console", "json"] = Field("auto", alias="CONCERT_LOG_FORMAT")

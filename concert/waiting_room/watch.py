@@ -24,6 +24,8 @@ TICK_SECONDS = 0.5
 NEAR_POSITION = 200
 ASKED_AT_ONCE = 2000
 FAR_SECONDS = 5.0
+# During a rush somebody lines up in every moment; how many are behind is no news for everybody.
+BEHIND_SECONDS = 3.0
 MOST_UNREAD = 8
 
 
@@ -34,6 +36,7 @@ class Viewer:
     token: QueueToken
     last: Place
     due: float
+    shown_at: float = field(default_factory=time.monotonic)
     unread: queue.Queue[Place | None] = field(default_factory=lambda: queue.Queue(MOST_UNREAD))
 
 
@@ -90,8 +93,12 @@ class PlaceWatch:
         crowd = len(self._viewers) / ASKED_AT_ONCE * TICK_SECONDS
         pause = min(FAR_SECONDS, max(TICK_SECONDS, crowd)) if far else TICK_SECONDS
         viewer.due = time.monotonic() + pause * 0.9
+        now = time.monotonic()
         if place is not None and _same(viewer.last, place):
-            return
+            behind_changed = viewer.last.waiting != place.waiting
+            if not behind_changed or now - viewer.shown_at < BEHIND_SECONDS:
+                return
+        viewer.shown_at = now
         try:
             viewer.unread.put_nowait(place)
         except queue.Full:
@@ -158,17 +165,16 @@ def _looked_up(token: QueueToken) -> Place | None:
 
 
 def _same(before: Place, now: Place) -> bool:
+    """Whether nothing has changed for the person who stands there."""
     return (
         before.status,
         before.position,
-        before.waiting,
         before.admitted_until,
         before.paused,
         before.opens_at,
     ) == (
         now.status,
         now.position,
-        now.waiting,
         now.admitted_until,
         now.paused,
         now.opens_at,
