@@ -79,10 +79,10 @@ SELECT s.performance_id, s.seat_no, s.price,
     CASE WHEN s.sold_at IS NOT NULL THEN 'sold'
          WHEN s.held_until > statement_timestamp() THEN 'held'
          ELSE 'available' END,
-    (s.sold_at IS NOT NULL OR s.held_until > statement_timestamp()) AND s.reservation_id = ANY (ARRAY(
+    coalesce((s.sold_at IS NOT NULL OR s.held_until > statement_timestamp()) AND s.reservation_id = ANY (ARRAY(
         SELECT r.id FROM reservations r
-        WHERE r.user_id = %(user)s AND r.performance_id = ANY (%(performances)s) AND r.status IN ('held', 'paid')))
-FROM seats s WHERE s.performance_id = ANY (%(performances)s) ORDER BY s.performance_id, s.seat_no"""
+        WHERE r.user_id = %(user)s AND r.performance_id = ANY (%(performances)s::bigint[]) AND r.status IN ('held', 'paid'))), false)
+FROM seats s WHERE s.performance_id = ANY (%(performances)s::bigint[]) ORDER BY s.performance_id, s.seat_no"""
 
 # How many seats of some performances are available, held and sold.
 COUNTS = """
@@ -90,7 +90,7 @@ SELECT performance_id,
     count(*) FILTER (WHERE sold_at IS NULL AND (held_until IS NULL OR held_until <= statement_timestamp())),
     count(*) FILTER (WHERE sold_at IS NULL AND held_until > statement_timestamp()),
     count(*) FILTER (WHERE sold_at IS NOT NULL)
-FROM seats WHERE performance_id = ANY (%s) GROUP BY performance_id"""
+FROM seats WHERE performance_id = ANY (%s::bigint[]) GROUP BY performance_id"""
 
 # Seats and reservations that contradict each other: there should be none.
 DIFFERING_SEATS = """
