@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ import click
 import flask_migrate
 
 from concert.catalogue.service import NewDate, add_dates, create_concert, is_empty
+from concert.database import unavailable_on_failure
 from concert.errors import DomainError
 from concert.factory import create_app
 from concert.local.errors import LocalError
@@ -60,7 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         return 130
     except (SettingsError, DomainError, LocalError) as error:
-        click.echo(f"concert: {error}", err=True)
+        reason = "; ".join(str(error).splitlines())
+        click.echo(f"concert: {reason}", err=True)
         return 1
     return code if isinstance(code, int) else 0
 
@@ -82,7 +85,7 @@ def up() -> int:
 @commands.command()
 def migrate() -> None:
     """Bring the database to the newest migration."""
-    with _attached_app():
+    with _attached_app(), unavailable_on_failure():
         flask_migrate.upgrade()
 
 
@@ -221,6 +224,8 @@ def _attached_app() -> Iterator[Settings]:
         os.environ.update(environment)
         settings = load_settings()
         with create_app(settings).app_context():
+            # One line says what is wrong; the pool would say more.
+            logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
             yield settings
 
 

@@ -1,0 +1,321 @@
+"""What happens by itself: any tick may come late, twice, or not at all."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from rq import Queue, cron
+from rq.job import Job
+from structlog.testing import capture_logs
+
+from concert.database import connection
+from concert.health import TICKED_AT
+from concert.jobs import cron as cron_table
+from concert.jobs import ticks, upkeep
+from concert.jobs.worker import Worker
+from concert.redis_client import redis
+from concert.settings import Settings
+from concert.waiting_room.keys import room_keys
+from tests.sale import Sale
+from tests.waiting import wait_until
+
+INTERVALS = {
+    "admit_everywhere": 1,
+    "release_expired_holds": 1,
+    "complete_paid_places": 10,
+    "close_ended": 10,
+    "clean_idempotency_keys": 3600,
+    "forget_ended_places": 3600,
+    "reconcile": None,
+}
+
+
+def break_down() -> None:
+    """A job with a fault."""
+    raise RuntimeError("no such luck")
+
+
+def say_something() -> None:
+    """A job that logs."""
+    ticks.log.error("said")
+
+
+@pytest.fixture
+def worker(sale: Sale, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Worker:
+    """A worker on this test's servers, as `rq worker` would make it."""
+    monkeypatch.setenv("DATABASE_URL", settings.database_url)
+    monkeypatch.setenv("REDIS_URL", settings.redis_url)
+    monkeypatch.setenv("CONCERT_SECRET_KEYS", "a key that signs nothing in particular")
+    monkeypatch.setenv("CONCERT_LOG_FORMAT", "json")
+    monkeypatch.setenv("CONCERT_LOG_LEVEL", "error")
+    return Worker(["ticks", "upkeep"], connection=redis())
+
+
+@pytest.fixture
+def facts(sale: Sale) -> Iterator[Any]:
+    """Reads what was told since, on every channel: (channel, kind, fact)."""
+    listener = redis().pubsub()
+    listener.psubscribe("*")
+    assert (
+        wait_until(lambda: listener.get_message(timeout=1), what="subscribed")["type"]
+        == "psubscribe"
+    )
+
+    def read() -> list[tuple[str, str, Any]]:
+        redis().publish("end", b"end")
+        found = []
+        while True:
+            message = wait_until(lambda: listener.get_message(timeout=1), what="a fact")
+            if message["channel"] == b"end":
+                return found
+            told = json.loads(message["data"])
+            found.append((message["channel"].decode(), told["type"], told["data"]))
+
+    yield read
+    listener.close()
+
+
+def held_rows() -> int:
+    with connection() as link:
+        row = link.execute("SELECT count(*) FROM seats WHERE held_until IS NOT NULL").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def test_the_cron_table_registers_what_happens_by_itself(sale: Sale) -> None:
+    scheduler = cron.CronScheduler(connection=redis())
+    scheduler.load_config_from_file("concert.jobs.cron")
+    registered = {job.func.__name__: job for job in scheduler.get_jobs()}
+    assert {name: job.interval for name, job in registered.items()} == INTERVALS
+    assert registered["reconcile"].cron is not None
+    for name, job in registered.items():
+        if (job.interval or 3600) <= 10:
+            assert job.job_options["ttl"] <= 10, name
+
+
+def test_a_tick_that_comes_twice_lets_nobody_else_in(sale: Sale) -> None:
+    sale.room(capacity=2, admit_per_minute=1000, paused=True)
+    line = [sale.fan() for _ in range(5)]
+    for fan in line:
+        fan.join()
+    sale.room(paused=False)
+    for _ in range(4):
+        ticks.admit_everywhere()
+    statuses = [fan.place().json["status"] for fan in line]
+    assert statuses == ["admitted"] * 2 + ["waiting"] * 3
+
+
+def test_a_tick_that_comes_late_lets_in_who_should_have_been_in_order(sale: Sale) -> None:
+    sale.room(capacity=1, entry_seconds=10)
+    line = [sale.fan() for _ in range(3)]
+    for fan in line:
+        fan.join()
+    sale.let_time_pass(1000)
+    ticks.admit_everywhere()
+    assert [fan.place().json["status"] for fan in line] == ["expired", "admitted", "waiting"]
+
+
+def test_lapsed_holds_are_tidied_once_and_living_ones_left(sale: Sale, facts: Any) -> None:
+    concert = sale.concert()
+    sale.admitted_fan(concert).hold(concert, 1, 2)
+    sale.let_time_pass(200)
+    sale.admitted_fan(concert).hold(concert, 3)
+    sale.let_time_pass(101)
+    facts()
+    ticks.release_expired_holds()
+    assert [fact[1:] for fact in facts()] == [("seats", {"seats": [1, 2], "state": "available"})]
+    ticks.release_expired_holds()
+    assert facts() == []
+    assert held_rows() == 1
+
+
+def test_the_live_pages_are_told_of_holds_releases_expiry_and_payments(
+    sale: Sale, facts: Any
+) -> None:
+    concert = sale.concert(price=0)
+    performance = sale.call("GET", f"/v1/concerts/{concert}").json["dates"][0]["performance_id"]
+    fan = sale.admitted_fan(concert)
+    facts()
+    reservation = fan.hold(concert, 5, 4).json["reservation_id"]
+    fan.call("DELETE", f"/v1/reservations/{reservation}")
+    fan.hold(concert, 6)
+    fan.pay(concert, 6)
+    told = [fact for fact in facts() if fact[1] == "seats"]
+    assert {channel for channel, _, _ in told} == {f"performance:{performance}"}
+    assert [(fact["seats"], fact["state"]) for _, _, fact in told] == [
+        ([4, 5], "held"),
+        ([4, 5], "available"),
+        ([6], "held"),
+        ([6], "sold"),
+    ]
+
+
+def test_a_hold_that_fails_or_is_repeated_is_told_to_nobody(sale: Sale, facts: Any) -> None:
+    concert = sale.concert()
+    fan, other = sale.admitted_fan(concert), sale.admitted_fan(concert)
+    fan.hold(concert, 5, headers={"Idempotency-Key": "one"})
+    facts()
+    assert other.hold(concert, 5).status_code == 409
+    fan.hold(concert, 5)
+    fan.hold(concert, 5, headers={"Idempotency-Key": "one"})
+    assert facts() == []
+
+
+def test_the_end_of_a_sale_is_told(sale: Sale, facts: Any) -> None:
+    closes = (datetime.now().astimezone() + timedelta(minutes=1)).isoformat()
+    sale.concert(sales_close_at=closes)
+    facts()
+    ticks.close_ended()
+    assert facts() == []
+    sale.let_time_pass(61)
+    ticks.close_ended()
+    assert [kind for _, kind, _ in facts()] == ["closed"]
+    sale.let_time_pass(60)
+    ticks.close_ended()
+    assert facts() == []
+
+
+def test_letting_people_in_is_told(sale: Sale, facts: Any) -> None:
+    sale.room(paused=True)
+    sale.fan().join()
+    sale.room(paused=False)
+    facts()
+    ticks.admit_everywhere()
+    assert facts() == [("room:main", "moved", {"admitted": 1})]
+    ticks.admit_everywhere()
+    assert facts() == []
+
+
+def test_a_place_whose_completion_a_crash_cut_off_is_completed_by_the_next_tick(sale: Sale) -> None:
+    concert = sale.concert(price=0)
+    fan = sale.admitted_fan(concert)
+    place = redis().hgetall(room_keys("main")[2])
+    fan.hold(concert, 1)
+    fan.pay(concert, 1)
+    keys = room_keys("main")
+    (user, sequence) = next(iter(place.items()))
+    redis().hdel(keys[4], user)
+    redis().hset(keys[2], user, sequence)
+    redis().zadd(keys[1], {user: int(time.time() * 1000) + 60_000})
+    assert fan.place().json["status"] == "admitted"
+    for _ in range(2):
+        ticks.complete_paid_places()
+        assert fan.place().json["code"] == "token_expired"
+
+
+def test_reconciling_an_honest_house_finds_nothing(sale: Sale) -> None:
+    concert = sale.concert(price=10)
+    fan = sale.admitted_fan(concert, balance=100)
+    fan.hold(concert, 1, 2)
+    fan.pay(concert, 1)
+    assert upkeep.reconcile() == {"wallets": 0, "seats": 0}
+
+
+@pytest.mark.parametrize(
+    ("tampering", "found", "event"),
+    [
+        ("UPDATE wallets SET balance = balance + 1", {"wallets": 1, "seats": 0}, "wallet_differs"),
+        (
+            "UPDATE wallet_entries SET amount = amount - 1 WHERE kind = 'charge'",
+            {"wallets": 1, "seats": 0},
+            "wallet_differs",
+        ),
+        (
+            "UPDATE seats SET sold_at = NULL WHERE seat_no = 1",
+            {"wallets": 0, "seats": 1},
+            "seat_differs",
+        ),
+        (
+            "UPDATE seats SET sold_at = now() WHERE seat_no = 3",
+            {"wallets": 0, "seats": 1},
+            "seat_differs",
+        ),
+    ],
+)
+def test_reconciling_reports_what_was_tampered_with(
+    sale: Sale, tampering: str, found: dict[str, int], event: str
+) -> None:
+    concert = sale.concert(price=10)
+    fan = sale.admitted_fan(concert, balance=100)
+    fan.hold(concert, 1, 2)
+    fan.pay(concert, 1)
+    sale.admitted_fan(concert).hold(concert, 3)
+    with connection() as link:
+        link.execute(tampering.encode())
+    with capture_logs() as logs:
+        assert upkeep.reconcile() == found
+    assert [line["event"] for line in logs if line["log_level"] == "error"] == [event]
+
+
+def test_what_redis_remembers_of_ended_places_is_forgotten_with_their_tokens(
+    sale: Sale, settings: Settings
+) -> None:
+    fan = sale.fan()
+    fan.join()
+    fan.call("DELETE", "/v1/enqueues")
+    ended = room_keys("main")[4]
+    upkeep.forget_ended_places()
+    assert redis().hlen(ended) == 1
+    ((user, value),) = redis().hgetall(ended).items()
+    status, sequence, at = value.decode().split(":")
+    long_ago = int(at) - (settings.queue_token_hours + 2) * 3_600_000
+    redis().hset(ended, user, f"{status}:{sequence}:{long_ago}")
+    upkeep.forget_ended_places()
+    assert redis().hlen(ended) == 0
+
+
+def test_a_worker_runs_a_tick_and_leaves_nothing_behind(sale: Sale, worker: Worker) -> None:
+    sale.room(paused=True)
+    fan = sale.fan()
+    fan.join()
+    sale.room(paused=False)
+    job = Queue("ticks", connection=redis()).enqueue(ticks.admit_everywhere, result_ttl=0, ttl=5)
+    worker.work(burst=True)
+    assert fan.place().json["status"] == "admitted"
+    assert redis().get(TICKED_AT) is not None
+    assert not Job.exists(job.id, connection=redis())
+
+
+def test_ticks_do_not_pile_up_while_the_workers_are_away(sale: Sale, worker: Worker) -> None:
+    queue = Queue("ticks", connection=redis())
+    options = {key: value for key, value in cron_table.TICKS.items() if key != "queue_name"}
+    for _ in range(20):
+        queue.enqueue(ticks.admit_everywhere, **options)
+    for job_id in queue.get_job_ids():
+        assert 0 < redis().ttl(Job.key_for(job_id)) <= 10
+        redis().pexpire(Job.key_for(job_id), 1)  # as time would
+    wait_until(lambda: not any(Job.exists(one, connection=redis()) for one in queue.get_job_ids()))
+    worker.work(burst=True)
+    assert redis().get(TICKED_AT) is None
+    assert queue.count == 0
+
+
+def test_a_failing_job_is_logged_and_the_next_tick_works(sale: Sale, worker: Worker) -> None:
+    queue = Queue("ticks", connection=redis())
+    queue.enqueue(break_down, failure_ttl=60)
+    queue.enqueue(ticks.admit_everywhere)
+    with capture_logs() as logs:
+        worker.work(burst=True)
+    failed = [line for line in logs if line["event"] == "job_failed"]
+    assert [line["error"] for line in failed] == ["RuntimeError: no such luck"]
+    assert failed[0]["job"].endswith("break_down")
+    assert redis().get(TICKED_AT) is not None
+
+
+def test_the_id_of_a_request_goes_through_its_job(
+    sale: Sale, worker: Worker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from structlog.contextvars import merge_contextvars
+
+    queue = Queue("ticks", connection=redis())
+    queue.enqueue(say_something, meta={"request_id": "request-12345"})
+    of_its_own = queue.enqueue(say_something)
+    with capture_logs(processors=[merge_contextvars]) as logs:
+        worker.work(burst=True)
+    said = [line["request_id"] for line in logs if line["event"] == "said"]
+    assert said == ["request-12345", of_its_own.id]

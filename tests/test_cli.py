@@ -1,0 +1,158 @@
+"""The ``concert`` command, on the tests' servers."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from concert.settings import Settings
+from tests.sale import Sale
+from tests.servers import own_database, temporary_directory
+
+PROJECT = Path(__file__).parent.parent
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+NIGHT = ("--starts-at", "2030-12-31T19:00:00+09:00", "--price", "50000")
+
+
+@pytest.fixture
+def run(settings: Settings) -> Run:
+    """Runs the command with these words; keyword arguments are variables."""
+
+    def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("CONCERT_")}
+        given = {
+            "DATABASE_URL": settings.database_url,
+            "REDIS_URL": settings.redis_url,
+            "CONCERT_SECRET_KEYS": "a key that signs nothing in particular",
+            "CONCERT_ORGANISER_KEY": "a key that opens nothing",
+        }
+        return subprocess.run(
+            [sys.executable, "-m", "concert.cli", *words],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            cwd=PROJECT,
+            env={**kept, **given, **environment},
+            check=False,
+        )
+
+    return run
+
+
+def refused(done: subprocess.CompletedProcess[str]) -> str:
+    """The one line on which a command has said why it did nothing."""
+    assert done.returncode == 1, done
+    assert done.stdout == ""
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    return lines[0]
+
+
+def test_a_concert_made_by_command_can_be_booked_through_the_api(sale: Sale, run: Run) -> None:
+    made = run("create-concert", "Winter Songs", "Blue Hall", "--capacity", "3", *NIGHT)
+    assert (made.returncode, made.stdout) == (0, "Concert 1: Winter Songs, 1 date(s).\n")
+    added = run("add-date", "1", "--starts-at", "2031-01-01T19:00:00+09:00", "--price", "10")
+    assert (added.returncode, added.stdout) == (0, "Concert 1: Winter Songs, 2 date(s).\n")
+    fan = sale.admitted_fan(1, balance=10)
+    assert [date["capacity"] for date in sale.call("GET", "/v1/concerts/1").json["dates"]] == [
+        3,
+        50,
+    ]
+    assert fan.hold(1, 50, date="2031-01-01").status_code == 200
+    assert fan.pay(1, 50, date="2031-01-01").status_code == 200
+
+
+def test_a_room_set_by_command_is_set_at_once(sale: Sale, run: Run) -> None:
+    made = run("room", "set", "side", "--capacity", "7", "--paused")
+    assert made.returncode == 0
+    assert made.stdout.startswith("Made side: capacity=7")
+    assert "paused=yes" in made.stdout
+    changed = run("room", "set", "side", "--resumed", "--opens-at", "2030-01-01T00:00:00+09:00")
+    assert changed.stdout.startswith("Changed side: capacity=7")
+    assert "opens_at=20" in changed.stdout and "paused=no" in changed.stdout
+    now = sale.organise("PATCH", "/v1/rooms/side", json={}).json
+    assert (now["capacity"], now["paused"], now["opens_at"] is None) == (7, False, False)
+    assert "opens_at=none" in run("room", "set", "side", "--open-now").stdout
+
+
+def test_the_rooms_are_listed_with_who_is_in_them(sale: Sale, run: Run) -> None:
+    sale.room(capacity=1)
+    sale.admitted_fan()
+    sale.fan().join()
+    listed = run("rooms")
+    assert listed.returncode == 0
+    assert listed.stdout.startswith("main: capacity=1, ")
+    assert "now: 1 waiting, 1 inside; so far: 2 joined, 1 admitted" in listed.stdout
+
+
+def test_migrate_and_seed_make_a_new_database_ready_and_again_change_nothing(
+    settings: Settings, sale: Sale, run: Run
+) -> None:
+    with own_database(settings.database_url, "cli") as url:
+        assert run("migrate", DATABASE_URL=url).returncode == 0
+        assert run("migrate", DATABASE_URL=url).returncode == 0
+        first = run("seed", DATABASE_URL=url)
+        assert (first.returncode, first.stdout) == (0, "Made the demo concerts.\n")
+        again = run("seed", DATABASE_URL=url)
+        assert again.stdout == "There are concerts already; nothing was made.\n"
+
+
+MISTAKES = [
+    (("create-concert", "T", "V", "--room", "nowhere", *NIGHT), "no room"),
+    (("create-concert", " ", "V", *NIGHT), "title"),
+    (("create-concert", "T", "V", *NIGHT, *NIGHT[:2]), "same time"),
+    (("create-concert", "T", "V", "--sales-close-at", "2000-01-02T00:00:00Z", *NIGHT), "Sales"),
+    (("add-date", "99", *NIGHT), "no such concert"),
+    (("room", "set", "No Room"), "room's name"),
+    (("room", "set", "main", "--capacity", "0"), "capacity"),
+]
+
+
+@pytest.mark.parametrize(("words", "reason"), MISTAKES)
+def test_a_mistake_is_one_line_and_exit_1(
+    sale: Sale, run: Run, words: tuple[str, ...], reason: str
+) -> None:
+    assert reason in refused(run(*words))
+
+
+def test_wrong_settings_are_one_line_and_exit_1(sale: Sale, run: Run) -> None:
+    line = refused(run("rooms", PORT="x", HOLD_SECONDS="0"))
+    assert "PORT" in line and "HOLD_SECONDS" in line
+    assert "DATABASE_URL" in refused(run("rooms", CONCERT_ENV="production", DATABASE_URL=""))
+
+
+@pytest.mark.parametrize("words", [("rooms",), ("migrate",)])
+def test_servers_that_are_not_there_are_one_line_and_exit_1(
+    sale: Sale, run: Run, words: tuple[str, ...]
+) -> None:
+    assert "database cannot be reached" in refused(
+        run(*words, DATABASE_URL="postgresql://nobody@127.0.0.1:9/none")
+    )
+
+
+def test_a_redis_that_is_not_there_is_one_line_and_exit_1(sale: Sale, run: Run) -> None:
+    refused(run("rooms", REDIS_URL="redis://127.0.0.1:9/0"))
+
+
+def test_a_time_without_offset_is_a_usage_mistake(sale: Sale, run: Run) -> None:
+    done = run("add-date", "1", "--starts-at", "2030-12-31T19:00:00", "--price", "1")
+    assert done.returncode == 2
+    assert "has no offset" in done.stderr
+
+
+def test_the_help_names_every_command(run: Run) -> None:
+    shown = run("--help").stdout
+    for command in ("up", "migrate", "seed", "create-concert", "add-date", "room", "rooms"):
+        assert command in shown
+
+
+def test_a_command_starts_the_servers_that_nobody_has_named(run: Run) -> None:
+    with temporary_directory() as directory:
+        nowhere = {"DATABASE_URL": "", "REDIS_URL": "", "CONCERT_DATA_DIR": str(directory / "d")}
+        assert run("migrate", **nowhere).returncode == 0
+        assert run("rooms", **nowhere).stdout.startswith("main: ")
