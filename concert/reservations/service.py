@@ -63,10 +63,7 @@ class Reservation:
 
 
 class SeatState(NamedTuple):
-    """One seat as one user sees it; ``mine`` where that user holds or owns it.
-
-    A tuple, since a list of seats has hundreds, and a frozen dataclass takes four times as long to make.
-    """
+    """One seat as one user sees it; ``mine`` where that user holds or owns it."""
 
     seat_no: int
     price: int
