@@ -129,6 +129,12 @@ EXPLAINED: dict[str, Explained] = {
         _("Taken meanwhile: %(seats)s. Nothing was charged; choose another seat."),
         ("back",),
     ),
+    "not_together": Explained(
+        409,
+        _("So many seats are not free side by side"),
+        _("Nothing was held. Choose fewer, or choose them one by one on the map."),
+        ("back",),
+    ),
     "seat_limit": Explained(
         409,
         _("More seats than one person may have"),

@@ -34,7 +34,7 @@ def language() -> str:
         return "en"
     if "language" not in g:
         wanted = (request.args.get("lang"), request.cookies.get(COOKIE))
-        chosen = next((one for one in wanted if one in LANGUAGES), None)
-        g.language = chosen or request.accept_languages.best_match(list(LANGUAGES), "en")
+        preferred = (tag.partition("-")[0].lower() for tag in request.accept_languages.values())
+        g.language = next((one for one in (*wanted, *preferred) if one in LANGUAGES), "en")
     found: str = g.language
     return found

@@ -1,0 +1,201 @@
+"""What every page shares: cookies, forms that cannot be forged, headers, ways that stay here."""
+
+from __future__ import annotations
+
+import gzip
+import time
+from collections.abc import Callable
+
+import pytest
+
+from concert.factory import create_app
+from concert.settings import Settings
+from concert.signing import sign
+from concert.web.door import PAGE_POLICY, USER_COOKIE, safe_path
+from tests.sale import Sale
+from tests.web.browser import Browser, Document, set_cookies
+
+PAGES = ("/", "/wallet", "/tickets", "/me", "/no-such-page", "/tickets/verify/nothing")
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_forbids_what_it_does_not_need(visitor: Browser, path: str) -> None:
+    headers = visitor.open(path).headers
+
+    assert headers["Content-Security-Policy"] == PAGE_POLICY
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "same-origin"
+    assert "camera=()" in headers["Permissions-Policy"]
+
+
+def test_the_policy_allows_no_inline_script_or_style() -> None:
+    assert "unsafe" not in PAGE_POLICY
+    assert "default-src 'none'" in PAGE_POLICY
+    assert "frame-ancestors 'none'" in PAGE_POLICY
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_no_page_needs_inline_script_or_style(visitor: Browser, path: str) -> None:
+    document = Document(visitor.open(path).text)
+
+    for tag, attributes in document.elements:
+        assert "style" not in attributes, (tag, attributes)
+        assert not [name for name in attributes if name.startswith("on")], (tag, attributes)
+        assert tag != "style"
+        if tag == "script":
+            assert attributes["src"].startswith("/static/")
+
+
+def test_only_the_api_s_own_page_may_style_its_elements(visitor: Browser) -> None:
+    policy = visitor.open("/docs").headers["Content-Security-Policy"]
+
+    assert "style-src 'self' 'unsafe-inline'" in policy
+    assert "script-src 'self';" in policy
+
+
+def test_looking_makes_nobody_a_user(visitor: Browser) -> None:
+    for path in PAGES:
+        visitor.open(path)
+
+    assert visitor.cookie(USER_COOKIE) is None
+
+
+def test_the_first_action_makes_a_user_whose_cookie_no_script_can_read(visitor: Browser) -> None:
+    form = visitor.read("/wallet").form_to("/wallet")
+
+    cookie = set_cookies(visitor.send(form, amount="1000"))[USER_COOKIE]
+
+    assert "HttpOnly" in cookie and "SameSite=Lax" in cookie and "Path=/" in cookie
+    assert "Secure" not in cookie
+
+
+def test_the_session_cookie_is_no_script_s_business_either(visitor: Browser) -> None:
+    cookie = set_cookies(visitor.open("/wallet"))["concert_session"]
+
+    assert "HttpOnly" in cookie and "SameSite=Lax" in cookie
+
+
+def test_in_production_every_cookie_is_secure(settings: Settings, sale: Sale) -> None:
+    app = create_app(settings.model_copy(update={"env": "production"}))
+    with app.app_context():
+        visitor = Browser(Sale(app))
+        form = visitor.read("/wallet").form_to("/wallet")
+        answer = visitor.client.post(
+            "/wallet",
+            data={**form.fields, "amount": "1000"},
+            base_url="https://localhost",
+            headers={"Referer": "https://localhost/wallet"},
+        )
+        cookies = {**set_cookies(visitor.open("/wallet")), **set_cookies(answer)}
+
+    assert cookies
+    assert all("Secure" in cookie for cookie in cookies.values())
+
+
+@pytest.mark.parametrize("path", ["/wallet", "/me/name", "/me/language", "/me/devices"])
+def test_a_form_without_its_token_changes_nothing(visitor: Browser, path: str) -> None:
+    answer = visitor.post(path, {"amount": "1000", "name": "Mallory", "language": "ko", "key": "k"})
+
+    assert answer.status_code == 400
+    assert "out of date" in answer.text
+    assert visitor.cookie(USER_COOKIE) is None
+
+
+def test_a_token_of_somebody_else_s_form_is_refused(
+    visitor: Browser, new_visitor: Callable[..., Browser]
+) -> None:
+    theirs = new_visitor().read("/wallet").form_to("/wallet")
+    visitor.open("/wallet")
+
+    assert visitor.send(theirs, amount="1000").status_code == 400
+
+
+def test_the_json_door_needs_no_form_token(sale: Sale) -> None:
+    assert sale.fan().charge(1000).status_code == 200
+
+
+def test_a_form_is_good_after_the_keys_have_changed(settings: Settings, sale: Sale) -> None:
+    before = Browser(sale)
+    form = before.read("/wallet").form_to("/wallet")
+    keys = ("the next key, just as long as the one before it", *settings.secret_keys)
+    app = create_app(settings.model_copy(update={"secret_keys": keys}))
+    with app.app_context():
+        after = Browser(Sale(app))
+        session = before.cookie("concert_session")
+        after.client.set_cookie("concert_session", session.value)
+
+        assert after.send(form, amount="1000").status_code == 303
+
+
+def test_a_user_token_that_is_not_ours_is_nobody(visitor: Browser) -> None:
+    visitor.client.set_cookie(USER_COOKIE, "no.such.token")
+
+    assert visitor.open("/wallet").status_code == 200
+    assert visitor.open(f"/tickets/{'0' * 8}-0000-4000-8000-{'0' * 12}").status_code == 401
+
+
+def test_a_user_whom_the_database_has_forgotten_may_begin_anew(
+    visitor: Browser, sale: Sale
+) -> None:
+    stranger = sign("user", 3600, {"sub": "00000000-0000-4000-8000-000000000000"})
+    visitor.client.set_cookie(USER_COOKIE, stranger)
+
+    first = visitor.open("/wallet")
+
+    assert first.status_code == 401
+    assert "Max-Age=0" in set_cookies(first)[USER_COOKIE]
+    assert visitor.open("/wallet").status_code == 200
+
+
+def test_an_older_user_token_is_renewed_by_the_next_page(
+    visitor: Browser, sale: Sale, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fan = sale.fan()
+    visitor.become(fan)
+    assert USER_COOKIE not in set_cookies(visitor.open("/wallet"))
+    yesterday = time.time() - 90_000
+    with monkeypatch.context() as patch:
+        patch.setattr("concert.signing.time.time", lambda: yesterday)
+        visitor.client.set_cookie(USER_COOKIE, sign("user", 10**6, {"sub": str(fan.user_id)}))
+
+    assert USER_COOKIE in set_cookies(visitor.open("/wallet"))
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        "https://evil.example/",
+        "//evil.example/",
+        "/\\evil.example",
+        "\\\\evil.example",
+        "javascript:alert(1)",
+        "evil",
+        "/a\nb",
+        "/" + "x" * 600,
+        "",
+        None,
+    ],
+)
+def test_no_redirect_leads_elsewhere(wanted: str | None) -> None:
+    assert safe_path(wanted, "/wallet") == "/wallet"
+
+
+def test_a_redirect_may_lead_to_our_own_pages() -> None:
+    assert safe_path("/reservations/1?part=2", "/") == "/reservations/1?part=2"
+
+
+def test_pages_are_compressed_and_kept_by_nobody_else(visitor: Browser) -> None:
+    answer = visitor.open("/", headers={"Accept-Encoding": "gzip"})
+
+    assert answer.headers["Content-Encoding"] == "gzip"
+    assert b"</html>" in gzip.decompress(answer.data)
+    assert answer.headers["Cache-Control"] == "private, no-cache"
+    assert {"Cookie", "Accept-Language"} <= set(answer.headers["Vary"].split(", "))
+
+
+def test_htmx_adds_no_style_and_does_not_sleep_in_the_background(visitor: Browser) -> None:
+    metas = visitor.read("/").with_tag("meta")
+    config = next(meta["content"] for meta in metas if meta.get("name") == "htmx-config")
+
+    assert '"includeIndicatorCSS":false' in config
+    assert '"pauseOnBackground":false' in config

@@ -1,0 +1,152 @@
+"""Errors as pages, and the one place that chooses between a page and a problem document."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from flask import abort
+
+from concert import errors
+from concert.api.problems import PROBLEMS
+from concert.errors import DomainError, InsufficientBalance, SeatTaken, Unavailable
+from concert.factory import ConcertApp, create_app
+from concert.settings import Settings
+from concert.web.errors import EXPLAINED
+from tests.sale import Sale
+from tests.web.browser import Browser, Document
+
+RAISED: dict[str, Exception] = {
+    "taken": SeatTaken([12, 13]),
+    "short": InsufficientBalance(30_000),
+    "down": Unavailable("The database", retry_after=7),
+    "broken": ZeroDivisionError("<script>secret</script>"),
+}
+
+
+@pytest.fixture
+def failing(settings: Settings) -> Iterator[Browser]:
+    """The browser of somebody for whom things go wrong, at ``/fails/<how>``."""
+    app: ConcertApp = create_app(settings)
+
+    def fail(how: str) -> str:
+        if how.isdigit():
+            abort(int(how))
+        raise RAISED[how]
+
+    app.add_url_rule("/fails/<how>", "fails", fail, methods=["GET", "POST"])
+    app.add_url_rule("/v1/fails/<how>", "fails_in_json", fail)
+    with app.app_context():
+        yield Browser(Sale(app))
+
+
+def test_an_unknown_page_is_a_page_with_a_way_on(visitor: Browser) -> None:
+    answer = visitor.open("/no-such-page")
+
+    assert answer.status_code == 404
+    assert answer.mimetype == "text/html"
+    assert "/" in [link.get("href") for link in Document(answer.text).with_tag("a")]
+
+
+@pytest.mark.parametrize("path", ["/v1/no-such-call", "/v1", "/v1/concerts/999999"])
+def test_an_unknown_call_of_the_api_is_a_problem_document(visitor: Browser, path: str) -> None:
+    answer = visitor.open(path)
+
+    assert answer.status_code == 404
+    assert answer.mimetype == "application/problem+json"
+
+
+def test_a_page_that_takes_no_form_says_so(visitor: Browser) -> None:
+    answer = visitor.post("/", {})
+
+    assert answer.status_code == 405
+    assert "GET" in answer.headers["Allow"]
+    assert answer.mimetype == "text/html"
+
+
+def test_a_form_that_is_too_large_is_a_page(visitor: Browser) -> None:
+    assert visitor.post("/me/name", {"name": "x" * 70_000}).status_code == 413
+
+
+@pytest.mark.parametrize("status", ["400", "401", "403", "404", "405", "409", "429", "500", "503"])
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_every_error_is_a_page_in_both_languages(
+    failing: Browser, status: str, language: str
+) -> None:
+    failing.language = language
+    answer = failing.open(f"/fails/{status}")
+
+    assert answer.status_code == (400 if status == "409" else int(status))
+    document = Document(answer.text)
+    assert document.with_tag("html")[0]["lang"] == language
+    assert len(document.with_tag("h1")) == 1
+
+
+def test_an_error_of_the_domain_says_what_it_knows(failing: Browser) -> None:
+    taken = failing.open("/fails/taken")
+    short = failing.open("/fails/short")
+
+    assert taken.status_code == 409 and "12, 13" in taken.text
+    assert short.status_code == 402 and "₩30,000" in short.text and "/wallet" in short.text
+
+
+def test_a_service_that_is_down_is_asked_again_by_itself(failing: Browser) -> None:
+    answer = failing.open("/fails/down?concert=1")
+
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"] == "7"
+    assert answer.headers["Refresh"] == "7; url=/fails/down?concert=1"
+    metas = Document(answer.text).with_tag("meta")
+    assert {"http-equiv": "refresh", "content": "7; url=/fails/down?concert=1"} in metas
+
+
+def test_a_form_that_met_a_service_that_is_down_goes_back_to_its_page(failing: Browser) -> None:
+    answer = failing.client.post("/fails/down", headers={"Referer": "http://localhost/wallet?a=1"})
+    elsewhere = failing.client.post("/fails/down", headers={"Referer": "http://evil.example/"})
+
+    assert answer.headers["Refresh"] == "7; url=/wallet?a=1"
+    assert elsewhere.headers["Refresh"] == "7; url=/"
+
+
+def test_a_fault_of_ours_tells_nothing_but_its_number(failing: Browser) -> None:
+    answer = failing.open("/fails/broken", headers={"X-Request-ID": "request-1234"})
+
+    assert answer.status_code == 500
+    assert "secret" not in answer.text
+    assert "request-1234" in answer.text
+    assert failing.open("/v1/fails/broken").json["code"] == "internal"
+
+
+def test_an_address_in_an_error_page_is_escaped(failing: Browser) -> None:
+    answer = failing.open('/fails/down?"><script>alert(1)</script>')
+
+    assert "<script>alert" not in answer.text
+
+
+def test_where_htmx_asked_the_error_is_a_notice_in_the_page(failing: Browser) -> None:
+    answer = failing.open("/fails/taken", headers={"HX-Request": "true"})
+
+    assert answer.status_code == 409
+    assert answer.headers["HX-Retarget"] == "#notices"
+    assert "<html" not in answer.text
+    assert "notice" in answer.text
+
+
+def every_error(of: type[DomainError]) -> Iterator[type[DomainError]]:
+    yield of
+    for kind in of.__subclasses__():
+        yield from every_error(kind)
+
+
+def test_both_doors_give_every_error_the_same_status() -> None:
+    codes = {kind.code for kind in every_error(DomainError) if kind.__module__ == errors.__name__}
+
+    assert len(codes) > 15
+    for code in codes:
+        assert EXPLAINED[code].status == PROBLEMS[code][0], code
+
+
+def test_a_page_of_an_error_is_kept_by_nobody(
+    visitor: Browser, new_visitor: Callable[..., Browser]
+) -> None:
+    assert visitor.open("/no-such-page").headers["Cache-Control"] == "no-store"

@@ -1,0 +1,178 @@
+"""Tickets: the list, the ticket with its code, the calendar file, and the check at the door."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import pytest
+
+from concert.errors import TokenInvalid
+from concert.signing import sign_code, verify_code
+from tests.sale import Fan, Sale
+from tests.web.browser import Browser, Document
+
+
+@dataclass
+class Bought:
+    """Two seats that somebody owns."""
+
+    fan: Fan
+    payment_id: UUID
+
+    @property
+    def path(self) -> str:
+        return f"/tickets/{self.payment_id}"
+
+    @property
+    def code(self) -> str:
+        return sign_code("ticket", self.payment_id.bytes)
+
+
+@pytest.fixture
+def bought(sale: Sale) -> Bought:
+    """A ticket for seats 12 and 13 of fifty."""
+    return buy(sale, sale.concert())
+
+
+def buy(sale: Sale, concert: int) -> Bought:
+    fan = sale.admitted_fan(concert, balance=100_000)
+    assert fan.hold(concert, 12, 13).status_code == 200
+    paid = fan.pay(concert, 12)
+    assert paid.status_code == 200, paid.text
+    return Bought(fan, UUID(paid.json["payment_id"]))
+
+
+def test_whoever_owns_nothing_is_told_where_to_begin(visitor: Browser) -> None:
+    assert "No tickets yet" in visitor.read("/tickets").text
+
+
+def test_what_was_bought_is_listed_and_shown(visitor: Browser, bought: Bought) -> None:
+    visitor.become(bought.fan)
+
+    listed = visitor.read("/tickets")
+    shown = visitor.read(bought.path)
+
+    assert bought.path in [a["href"] for a in listed.with_tag("a")]
+    assert "2 seats: 12, 13" in listed.text
+    assert "Winter Songs" in shown.text and "Blue Hall" in shown.text
+    assert "Tuesday, 31 December 2030" in shown.text and "7:00 PM" in shown.text
+    assert "Row B, seat 12" in shown.text and "Row B, seat 13" in shown.text
+    assert "₩100,000" in shown.text
+
+
+def test_a_ticket_has_a_code_that_can_be_drawn_anywhere(visitor: Browser, bought: Bought) -> None:
+    page = visitor.become(bought.fan).open(bought.path).text
+    (drawn,) = re.findall(r'<svg[^>]*class="qr".*?</svg>', page, re.DOTALL)
+
+    assert 'viewBox="0 0' in drawn
+    assert "style=" not in drawn
+
+
+def test_past_concerts_stand_below_those_to_come(
+    visitor: Browser, sale: Sale, bought: Bought
+) -> None:
+    now = datetime.now(UTC)
+    concert = sale.concert(
+        starts_at=(now - timedelta(days=2)).isoformat(),
+        sales_open_at=(now - timedelta(days=3)).isoformat(),
+        sales_close_at=(now + timedelta(days=3)).isoformat(),
+    )
+    past = bought.fan
+    past.charge(50_000)
+    past.join(concert)
+    past.hold(concert, 1)
+    assert past.pay(concert, 1).status_code == 200
+
+    words = visitor.become(past).read("/tickets").text
+
+    assert words.index("Coming up") < words.index("12, 13") < words.index("Past")
+
+
+def test_a_ticket_is_shown_to_its_owner_only(
+    new_visitor: Callable[..., Browser], sale: Sale, bought: Bought
+) -> None:
+    assert new_visitor().open(bought.path).status_code == 401
+    assert new_visitor().become(sale.fan()).open(bought.path).status_code == 403
+    assert new_visitor().become(sale.fan()).open(f"{bought.path}.ics").status_code == 403
+    assert new_visitor().become(bought.fan).open(f"/tickets/{uuid4()}").status_code == 404
+
+
+def test_a_calendar_takes_the_ticket(visitor: Browser, bought: Bought) -> None:
+    answer = visitor.become(bought.fan).open(f"{bought.path}.ics")
+
+    assert answer.mimetype == "text/calendar"
+    lines = answer.text.split("\r\n")
+    assert lines[0] == "BEGIN:VCALENDAR" and lines[-2:] == ["END:VCALENDAR", ""]
+    assert "DTSTART:20301231T100000Z" in lines
+    assert "SUMMARY:Winter Songs" in lines
+    assert "LOCATION:Blue Hall" in lines
+    assert r"DESCRIPTION:Row B\, seat 12\, Row B\, seat 13" in lines
+
+
+def test_a_calendar_file_is_well_formed_whatever_the_organiser_wrote(
+    visitor: Browser, sale: Sale
+) -> None:
+    dates = [{"starts_at": "2030-12-31T19:00:00+09:00", "price": 50_000}]
+    body = {"title": "겨울, 노래; 그리고\\밤 " * 9, "venue": "홀; A,B", "dates": dates}
+    ticket = buy(sale, sale.organise("POST", "/v1/concerts", json=body).json["id"])
+
+    text = visitor.become(ticket.fan).open(f"{ticket.path}.ics").text
+
+    assert all(len(line.encode()) <= 75 for line in text.split("\r\n"))
+    unfolded = text.replace("\r\n ", "")
+    assert "LOCATION:홀\\; A\\,B" in unfolded
+    assert "SUMMARY:" + ("겨울\\, 노래\\; 그리고\\\\밤 " * 9).strip() in unfolded
+
+
+def test_door_staff_see_what_a_ticket_is_for(visitor: Browser, bought: Bought) -> None:
+    words = visitor.read(f"/tickets/verify/{bought.code}").text
+
+    assert "Valid, but not today" in words
+    assert "Winter Songs" in words and "Tuesday, 31 December 2030" in words
+    assert "Row B, seat 12" in words and "Row B, seat 13" in words
+
+
+def test_a_ticket_for_today_is_simply_valid(visitor: Browser, sale: Sale) -> None:
+    now = datetime.now(UTC)
+    concert = sale.concert(
+        starts_at=now.isoformat(), sales_close_at=(now + timedelta(hours=1)).isoformat()
+    )
+    ticket = buy(sale, concert)
+
+    assert "Valid ticket" in visitor.read(f"/tickets/verify/{ticket.code}").text
+
+
+def test_the_code_on_the_ticket_is_the_one_that_is_checked(
+    visitor: Browser, bought: Bought, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[str] = []
+    make = __import__("segno").make
+
+    def remember(content: str, **options: object) -> object:
+        drawn.append(content)
+        return make(content, **options)
+
+    monkeypatch.setattr("concert.web.tickets.segno.make", remember)
+    visitor.become(bought.fan).open(bought.path)
+
+    assert drawn == [f"http://localhost/tickets/verify/{bought.code}"]
+
+
+def test_a_forged_code_is_no_ticket(visitor: Browser, bought: Bought) -> None:
+    other = sign_code("ticket", uuid4().bytes)
+    kind = sign_code("letter", bought.payment_id.bytes)
+    changed = ("B" if bought.code[0] == "A" else "A") + bought.code[1:]
+    for code in (other, kind, changed, bought.code[:-2], bought.code + "AA", "x", "A" * 500, "한"):
+        answer = visitor.open(f"/tickets/verify/{code}")
+        assert answer.status_code == 404, code
+        assert "Not a valid ticket" in Document(answer.text).text
+
+
+def test_a_code_says_what_was_signed_and_nothing_else(sale: Sale) -> None:
+    assert verify_code("ticket", sign_code("ticket", b"0123")) == b"0123"
+    with pytest.raises(TokenInvalid):
+        verify_code("ticket", "")
