@@ -39,7 +39,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--full", action="store_true", help="the figures that take longer, too")
     parser.add_argument(
-        "--only", nargs="+", default=[], metavar="FIGURE", help="just these; nothing is written"
+        "--only",
+        nargs="+",
+        default=[],
+        metavar="FIGURE",
+        help="just these; the day's other results stay",
     )
     arguments = parser.parse_args()
     began = time.monotonic()
@@ -54,11 +58,10 @@ def main() -> int:
         return 1
     document["seconds"] = round(time.monotonic() - began)
     print(_table(made))
-    if not arguments.only:
-        RESULTS.mkdir(exist_ok=True)
-        file = RESULTS / f"{datetime.now(UTC):%Y-%m-%d}.json"
-        file.write_text(json.dumps(_merged(file, document), indent=2, ensure_ascii=False) + "\n")
-        print(f"Written to benchmarks/results/{file.name}; python -m benchmarks.report shows it.")
+    RESULTS.mkdir(exist_ok=True)
+    file = RESULTS / f"{datetime.now(UTC):%Y-%m-%d}.json"
+    file.write_text(json.dumps(_merged(file, document), indent=2, ensure_ascii=False) + "\n")
+    print(f"Written to benchmarks/results/{file.name}; python -m benchmarks.report shows it.")
     return 0
 
 
@@ -92,7 +95,7 @@ def _document(house: House, made: list[figures.Figure], name: str) -> dict[str, 
 
 
 def _merged(file: Path, document: dict[str, Any]) -> dict[str, Any]:
-    """A quick run later on the same day keeps the longer figures of the full one."""
+    """What was not measured this time stays as it was measured earlier on the same day."""
     if file.exists():
         measured = {figure["name"] for figure in document["figures"]}
         before = json.loads(file.read_text())["figures"]
