@@ -9,6 +9,8 @@ const tools = document.getElementById("line-tools");
 const sound = document.getElementById("sound");
 const say = document.getElementById("say");
 const placeUrl = line?.dataset.placeUrl;
+const title = document.title;
+const icons = [...document.querySelectorAll("link[data-turn]")].map((icon) => ({ icon, href: icon.href }));
 
 let stream = null; // the extension's own record of the open stream
 let heardAt = 0;
@@ -68,6 +70,7 @@ function look() {
   const shown = current();
   if (!shown) return;
   if (shown.dataset.status === "admitted") turn(shown.dataset.wayIn);
+  else if (turnUrl) callNoMore();
   if (shown.dataset.status !== "waiting" && tools) tools.hidden = true;
   speak();
 }
@@ -93,10 +96,17 @@ function turn(url) {
   if (!url || turnUrl) return;
   turnUrl = url;
   document.title = `● ${line.dataset.titleTurn}`;
-  document.querySelectorAll("link[data-turn]").forEach((icon) => (icon.href = icon.dataset.turn));
+  for (const { icon } of icons) icon.href = icon.dataset.turn;
   if (say) say.textContent = say.dataset.turn;
   chime();
   if (!document.hidden) location.assign(url);
+}
+
+// The turn was missed: a tab in the background must not promise it any longer.
+function callNoMore() {
+  turnUrl = null;
+  document.title = title;
+  for (const { icon, href } of icons) icon.href = href;
 }
 
 if (tools) tools.hidden = false;
