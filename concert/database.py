@@ -8,6 +8,7 @@ psycopg's own connection, which costs a third of the processor time of a session
 from __future__ import annotations
 
 import select
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -29,7 +30,8 @@ Connection = psycopg.Connection[TupleRow]
 
 # What a session may cost at most; a statement that takes longer has met a fault.
 SESSION_OPTIONS = "-c statement_timeout=10s -c lock_timeout=5s -c idle_in_transaction_session_timeout=20s -c timezone=UTC"
-POOL_WAIT_SECONDS = 5.0
+POOL_WAIT_SECONDS = 3.0
+OUTAGE_SECONDS = 1.0
 
 
 class Base(DeclarativeBase):
@@ -46,12 +48,32 @@ class Base(DeclarativeBase):
     )
 
 
+class Outage:
+    """Whether the last attempt to reach the server has failed just now.
+
+    Then nobody waits for the next one: a thread that waits for PostgreSQL is missing
+    to those who only ask for their place, which Redis knows.
+    """
+
+    def __init__(self) -> None:
+        self._until = 0.0
+
+    def begin(self) -> None:
+        """Note a failed attempt."""
+        self._until = time.monotonic() + OUTAGE_SECONDS
+
+    def lasts(self) -> bool:
+        """Whether to refuse at once; when it is over, the next request tries again."""
+        return time.monotonic() < self._until
+
+
 db = SQLAlchemy(model_class=Base)
 migrate = Migrate(directory="migrations")
 
 
 def init_database(app: Flask, settings: Settings) -> None:
     """Attach the pool and SQLAlchemy to the app. Nothing connects before the first query."""
+    outage = Outage()
     pool: ConnectionPool[Connection] = ConnectionPool(
         settings.database_url,
         min_size=0,
@@ -63,13 +85,14 @@ def init_database(app: Flask, settings: Settings) -> None:
         # soon, an attempt is followed by the next request's own, so that the service is back
         # as soon as the database is.
         reconnect_timeout=2,
+        reconnect_failed=lambda _: outage.begin(),
         num_workers=1,
-        check=_check_still_open,
         close_returns=True,
         kwargs={"autocommit": True, "options": SESSION_OPTIONS, "connect_timeout": 5},
         name="concert",
     )
     app.extensions["concert.pool"] = pool
+    app.extensions["concert.outage"] = outage
     app.config["SQLALCHEMY_DATABASE_URI"] = "postgresql+psycopg://"
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {
         "creator": lambda: _checkout_for_sqlalchemy(pool),
@@ -87,9 +110,12 @@ def connection() -> Iterator[Connection]:
     Raises:
         Unavailable: PostgreSQL cannot be reached, or took too long.
     """
+    outage: Outage = current_app.extensions["concert.outage"]
+    if outage.lasts():
+        raise Unavailable("The database")
     with unavailable_on_failure():
         pool = opened_pool()
-        link = pool.getconn()
+        link = _checked_out(pool)
         try:
             yield link
         finally:
@@ -134,19 +160,25 @@ def opened_pool() -> ConnectionPool[Connection]:
     return pool
 
 
+def _checked_out(pool: ConnectionPool[Connection]) -> Connection:
+    """A connection whose server is still there, as far as the socket knows; this asks no server.
+
+    The pool's own check would hand the same dead connection out again, since nothing has
+    told it that it is dead, and would wait between two of them.
+    """
+    while True:
+        link = pool.getconn()
+        poller = select.poll()
+        poller.register(link.fileno(), select.POLLIN | select.POLLHUP | select.POLLERR)
+        if not poller.poll(0):
+            return link
+        link.pgconn.finish()
+        pool.putconn(link)
+
+
 def _checkout_for_sqlalchemy(pool: ConnectionPool[Connection]) -> Any:
     if pool.closed:
         pool.open()
-    link = pool.getconn()
+    link = _checked_out(pool)
     link.autocommit = False
     return link
-
-
-def _check_still_open(link: Connection) -> None:
-    """Refuse a pooled connection whose server has gone; this asks the socket, not the server."""
-    if not link.autocommit:
-        link.autocommit = True
-    poller = select.poll()
-    poller.register(link.fileno(), select.POLLIN | select.POLLHUP | select.POLLERR)
-    if poller.poll(0):
-        raise psycopg.OperationalError("the server closed the connection")

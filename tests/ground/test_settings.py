@@ -31,7 +31,9 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_page_describes_every_setting_with_its_default_and_no_other() -> None:
-    described = dict(re.findall(r"^\| `([A-Z_]+)` \| (.+?) \| .+ \|$", PAGE.read_text(), re.MULTILINE))
+    described = dict(
+        re.findall(r"^\| `([A-Z_]+)` \| (.+?) \| .+ \|$", PAGE.read_text(), re.MULTILINE)
+    )
     usual = {}
     for field in Settings.model_fields.values():
         default = field.default
