@@ -171,6 +171,9 @@ def _checked_out(pool: ConnectionPool[Connection]) -> Connection:
         poller = select.poll()
         poller.register(link.fileno(), select.POLLIN | select.POLLHUP | select.POLLERR)
         if not poller.poll(0):
+            # SQLAlchemy may have had it last, and works without autocommit.
+            if not link.autocommit:
+                link.autocommit = True
             return link
         link.pgconn.finish()
         pool.putconn(link)
