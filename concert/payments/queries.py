@@ -69,6 +69,14 @@ SELECT id, status FROM reservations
 WHERE user_id = %(user)s AND performance_id = %(performance)s AND %(seat)s::smallint = ANY (seat_nos)
 ORDER BY created_at DESC LIMIT 1"""
 
+# Whether a user holds just this, now.
+IS_HELD = """
+SELECT 1 FROM reservations
+WHERE user_id = %(user)s AND status = 'held' AND held_until > statement_timestamp()
+  AND (id = %(reservation)s::uuid
+    OR (performance_id = %(performance)s::bigint AND %(seat)s::smallint = ANY (seat_nos)))
+LIMIT 1"""
+
 HISTORY_OF_RESERVATION = "SELECT user_id, status FROM reservations WHERE id = %s"
 
 IS_SOMEBODYS = """

@@ -17,6 +17,7 @@ from concert.database import Connection, connection
 from concert.errors import (
     HoldExpired,
     InsufficientBalance,
+    NotAdmitted,
     NotFound,
     NotYours,
     TokenExpired,
@@ -152,12 +153,17 @@ def _pay(
 ) -> Payment:
     try:
         waiting_room.enter(token, room)
-    except TokenExpired:
+    except (NotAdmitted, TokenExpired):
+        if token.room != room:
+            raise
         # Whoever pays twice has a spent token the second time, and gets the first payment.
         paid = _paid_before(token.user_id, which)
-        if paid is None:
+        if paid is not None:
+            return paid
+        # A visit does not end while its user has a live hold. The database knows the holds
+        # for certain: Redis may have lost the visit, or another request may have ended it.
+        if not _is_held(token.user_id, which):
             raise
-        return paid
 
     completed: bool | None = None  # None as long as nothing was paid now
 
@@ -258,6 +264,11 @@ def _paid_before(user_id: UUID, which: Mapping[str, Any]) -> Payment | None:
             return _explain(link, user_id, which)
         except (HoldExpired, NotFound, NotYours):
             return None
+
+
+def _is_held(user_id: UUID, which: Mapping[str, Any]) -> bool:
+    with connection() as link:
+        return link.execute(queries.IS_HELD, {**which, "user": user_id}).fetchone() is not None
 
 
 def _completed_after_all(token: QueueToken) -> bool:
