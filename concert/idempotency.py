@@ -94,6 +94,19 @@ def once(attempt: Attempt | None, answer_type: type[T], work: Callable[[Connecti
             raise
 
 
+def recall(attempt: Attempt, answer_type: type[T]) -> T | None:
+    """The answer that this attempt was given before, or None where it is the first.
+
+    For work that has to look around before it begins; :func:`once` looks by itself.
+
+    Raises:
+        IdempotencyConflict: the key was used for another request.
+    """
+    with connection() as link:
+        row = link.execute(RECALL, (attempt.user_id, attempt.key)).fetchone()
+        return None if row is None else _recalled(link, attempt, TypeAdapter(answer_type))
+
+
 def forget_old() -> int:
     """Drop the keys that are older than ``KEPT_HOURS``; returns how many there were."""
     with connection() as link:

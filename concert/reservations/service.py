@@ -29,7 +29,7 @@ from concert.errors import (
     Unavailable,
     UnknownUser,
 )
-from concert.idempotency import Attempt, once
+from concert.idempotency import Attempt, once, recall
 from concert.reservations import queries
 from concert.settings import Settings
 from concert.waiting_room import service as waiting_room
@@ -141,16 +141,18 @@ def hold_best_seats(
     if not 1 <= count <= settings.max_seats_per_user:
         raise BadRequest(f"Choose 1 to {settings.max_seats_per_user} seats.")
     waiting_room.enter(token, room)
-    while True:
+    held = recall(attempt, Reservation) if attempt else None
+    while held is None:
         seats = seats_of(None, [performance.performance_id])[performance.performance_id]
         free = [seat.seat_no for seat in seats if seat.state == "available"]
         best = best_together(free, count, performance.capacity)
         if best is None:
             raise NotTogether(count)
         try:
-            return hold_seats(token, room, performance, best, attempt)
+            held = hold_seats(token, room, performance, best, attempt)
         except SeatTaken:
             log.info("best_seats_lost", performance=performance.performance_id)
+    return held
 
 
 def release_reservation(user_id: UUID, reservation_id: UUID) -> None:
