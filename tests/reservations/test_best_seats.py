@@ -10,7 +10,7 @@ def hold_best(fan: Fan, concert: int, count: int, key: str | None = None) -> dic
     answer = fan.call(
         "POST", f"/v1/concerts/{concert}/reservations", json={"best": count}, headers=headers
     )
-    return {"status": answer.status_code, **answer.json}
+    return {**answer.json, "answered": answer.status_code}
 
 
 def test_the_best_seats_are_side_by_side_in_front(sale: Sale) -> None:
@@ -32,12 +32,12 @@ def test_seats_that_are_not_side_by_side_are_not_given_as_together(sale: Sale) -
     concert = sale.concert(capacity=3)
     sale.admitted_fan(concert).hold(concert, 2)
     refused = hold_best(sale.admitted_fan(concert), concert, 2)
-    assert (refused["status"], refused["code"]) == (409, "not_together")
+    assert (refused["answered"], refused["code"]) == (409, "not_together")
 
 
 def test_more_than_one_person_may_have_is_a_bad_request(sale: Sale) -> None:
     concert = sale.concert()
-    assert hold_best(sale.admitted_fan(concert), concert, 5)["status"] == 400
+    assert hold_best(sale.admitted_fan(concert), concert, 5)["answered"] == 400
 
 
 def test_either_seats_or_best_is_said_and_not_both(sale: Sale) -> None:
@@ -54,5 +54,5 @@ def test_the_same_key_gets_the_same_seats_even_when_the_house_is_full(sale: Sale
     fan = sale.admitted_fan(concert)
     first = hold_best(fan, concert, 2, key="mine")
     again = hold_best(fan, concert, 2, key="mine")
-    assert first["status"] == 200
+    assert first["answered"] == 200
     assert again == first
