@@ -38,7 +38,7 @@ SIZES = {"phone": (390, 844), "desktop": (1440, 900)}
 SCHEMES = ("light", "dark")
 LANGUAGES = ("en", "ko")
 TALLEST = 1800
-JPEG_QUALITY = 62
+JPEG_QUALITY = 50
 PATIENCE_SECONDS = 60.0
 
 
@@ -126,14 +126,19 @@ class Fan:
 
 @dataclass
 class Stage:
-    """What there is to be seen: concerts by what they show, and a date of the main one."""
+    """What there is to be seen: concerts by what they show, and the two dates of the main one.
+
+    The seat map of the first date is shown; tickets are bought for the second.
+    """
 
     service: Service
     on_sale: int
     soon: int
     crowded: int
     date: str
-    free_seats: Iterator[int]
+    second_date: str
+    held_seats: Iterator[int]
+    bought_seats: Iterator[int]
 
 
 Way = Callable[[Stage], tuple[Fan | None, str]]
@@ -163,7 +168,7 @@ def at_the_checkout(stage: Stage) -> tuple[Fan | None, str]:
     fan = Fan.new(stage.service)
     fan.join(stage.on_sale)
     fan.charge(60_000)
-    seats = [next(stage.free_seats), next(stage.free_seats)]
+    seats = [next(stage.held_seats), next(stage.held_seats)]
     held = fan.hold(stage.on_sale, "main", seats, stage.date)
     return fan, f"/reservations/{held['reservation_id']}"
 
@@ -172,9 +177,9 @@ def _with_ticket(stage: Stage) -> tuple[Fan, str]:
     fan = Fan.new(stage.service)
     fan.charge(300_000)
     fan.join(stage.on_sale)
-    seats = [next(stage.free_seats), next(stage.free_seats)]
-    fan.hold(stage.on_sale, "main", seats, stage.date)
-    paid = fan.pay(stage.on_sale, "main", seats[0], stage.date)
+    seats = [next(stage.bought_seats), next(stage.bought_seats)]
+    fan.hold(stage.on_sale, "main", seats, stage.second_date)
+    paid = fan.pay(stage.on_sale, "main", seats[0], stage.second_date)
     return fan, paid["payment_id"]
 
 
@@ -332,14 +337,14 @@ def set_stage(service: Service) -> Stage:
         "겨울 노래 Winter Songs",
         "Blue Hall, Seoul",
         "main",
-        date(30, 50_000, 120),
+        date(30, 50_000, 50),
         date(31, 55_000, 120),
     )
     dates = service.call("GET", f"/v1/concerts/{on_sale}")["dates"]
     for concert_id, day, seats in (
         (gone, service.call("GET", f"/v1/concerts/{gone}")["dates"][0]["date"], [1, 2]),
         (on_sale, dates[0]["date"], [5, 6, 7, 8]),
-        (on_sale, dates[1]["date"], [30, 31]),
+        (on_sale, dates[1]["date"], [119, 120]),
     ):
         buyer = Fan.new(service)
         buyer.charge(1_000_000)
@@ -348,10 +353,12 @@ def set_stage(service: Service) -> Stage:
         buyer.pay(concert_id, "main", seats[0], day)
     holder = Fan.new(service)
     holder.join(on_sale)
-    holder.hold(on_sale, "main", [16, 17], dates[0]["date"])
+    holder.hold(on_sale, "main", [14, 15], dates[0]["date"])
     for _ in range(24):
         Fan.new(service).join(crowded)
-    return Stage(service, on_sale, soon, crowded, dates[0]["date"], iter(range(20, 121)))
+    first, second = dates[0]["date"], dates[1]["date"]
+    held_seats, bought_seats = iter(range(21, 51)), iter(range(1, 119))
+    return Stage(service, on_sale, soon, crowded, first, second, held_seats, bought_seats)
 
 
 @contextlib.contextmanager
