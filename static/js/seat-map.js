@@ -96,5 +96,10 @@ addEventListener("online", () => {
   refresh();
 });
 addEventListener("pageshow", (event) => event.persisted && location.reload());
+// What the page came with as chosen becomes the person's own choice, which a fresh map leaves alone.
+for (const input of inputs().filter((one) => one.checked)) {
+  input.removeAttribute("checked");
+  input.checked = true;
+}
 document.getElementById("lost")?.focus();
 update(false);

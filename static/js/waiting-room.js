@@ -6,6 +6,7 @@ const line = document.getElementById("line");
 const place = document.getElementById("place");
 const connection = document.getElementById("connection");
 const tools = document.getElementById("line-tools");
+const assurance = document.querySelector(".assurance");
 const sound = document.getElementById("sound");
 const say = document.getElementById("say");
 const placeUrl = line?.dataset.placeUrl;
@@ -71,7 +72,8 @@ function look() {
   if (!shown) return;
   if (shown.dataset.status === "admitted") turn(shown.dataset.wayIn);
   else if (turnUrl) callNoMore();
-  if (shown.dataset.status !== "waiting" && tools) tools.hidden = true;
+  // What is told to those who wait goes with the waiting.
+  if (shown.dataset.status !== "waiting") for (const part of [tools, assurance]) part?.setAttribute("hidden", "");
   speak();
 }
 

@@ -137,9 +137,12 @@ def complaints() -> Iterator[Complaints]:
 
 @pytest.fixture
 def open_browser(complaints: Complaints, new_context: Any, house_app: ConcertApp) -> OpenBrowser:
-    """Opens a browser that knows nothing yet; keyword arguments are Playwright's for a context."""
+    """Opens a browser that knows nothing yet; keyword arguments are Playwright's for a context.
 
-    def open_browser(language: str = "en", **options: Any) -> Visitor:
+    With ``address`` it goes there instead of straight to the service.
+    """
+
+    def open_browser(language: str = "en", address: str = "", **options: Any) -> Visitor:
         options = {"viewport": PHONE, "locale": LOCALES[language], **options}
         context = new_context(**options)
         context.set_default_timeout(PATIENCE_MS)
@@ -150,6 +153,7 @@ def open_browser(complaints: Complaints, new_context: Any, house_app: ConcertApp
             complaints=complaints,
             words=Words(house_app, language),
             scripts=options.get("java_script_enabled", True),
+            address=address,
         )
 
     return open_browser

@@ -44,7 +44,7 @@ class Complaints:
 
     def expect_broken_network(self) -> None:
         """This test breaks the network."""
-        self.expected.append(NETWORK)
+        self.expected += [NETWORK, "htmx: htmx:(sse:)?error"]
 
     def unexpected(self) -> list[str]:
         """What nobody foresaw."""
@@ -79,6 +79,7 @@ class Visitor:
     complaints: Complaints
     words: Words
     scripts: bool = True
+    address: str = ""
 
     def button(self, action: str) -> Locator:
         """The button of the form that is sent to an address with ``action`` in it."""
@@ -93,8 +94,8 @@ class Visitor:
         return self.page.locator(f"#seat-{seat_no}")
 
     def go(self, path: str) -> None:
-        """Type an address."""
-        self.page.goto(path)
+        """Type the address of a page."""
+        self.page.goto(self.address + path)
 
     def join(self, hall: Hall) -> None:
         """Line up from the concert's page."""
