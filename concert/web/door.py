@@ -266,6 +266,8 @@ def _finish(response: Response) -> Response:
     response.vary.update(("Accept-Encoding", "Accept-Language", "Cookie"))
     if request.args.get("lang") in LANGUAGES and request.method == "GET":
         keep_language(request.args["lang"])
+    # Whatever page they look at, they stay who they are.
+    current_user()
     return _compressed(_with_cookies(response))
 
 

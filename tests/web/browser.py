@@ -13,8 +13,6 @@ from werkzeug.test import TestResponse
 from concert.web.door import QUEUE_COOKIE, USER_COOKIE
 from tests.sale import Fan, Sale
 
-VOID = {"meta", "link", "input", "img", "br", "hr", "rect", "path", "circle"}
-
 
 @dataclass
 class Form:

@@ -158,7 +158,7 @@ def test_an_older_user_token_is_renewed_by_the_next_page(
         patch.setattr("concert.signing.time.time", lambda: yesterday)
         visitor.client.set_cookie(USER_COOKIE, sign("user", 10**6, {"sub": str(fan.user_id)}))
 
-    assert USER_COOKIE in set_cookies(visitor.open("/wallet"))
+    assert USER_COOKIE in set_cookies(visitor.open("/"))
 
 
 @pytest.mark.parametrize(
@@ -199,3 +199,43 @@ def test_htmx_adds_no_style_and_does_not_sleep_in_the_background(visitor: Browse
 
     assert '"includeIndicatorCSS":false' in config
     assert '"pauseOnBackground":false' in config
+
+
+def test_a_place_in_line_of_somebody_else_is_not_mine(visitor: Browser, sale: Sale) -> None:
+    concert = sale.concert()
+    me, they = sale.fan(), sale.admitted_fan(concert)
+    me.queue_token = they.queue_token
+
+    assert visitor.become(me).read(f"/concerts/{concert}").form_to("/join")
+
+
+def test_a_place_in_another_line_is_not_one_in_this(visitor: Browser, sale: Sale) -> None:
+    sale.room("small")
+    concert = sale.concert(room="small")
+    fan = sale.admitted_fan()
+
+    page = visitor.become(fan, "small").read(f"/concerts/{concert}")
+
+    assert page.form_to("/join")
+
+
+def test_after_a_form_sent_by_htmx_the_whole_page_goes_on(visitor: Browser, sale: Sale) -> None:
+    form = visitor.read("/wallet").form_to("/wallet")
+    with sale.app.app_context():
+        answer = visitor.client.post(
+            "/wallet", data={**form.fields, "amount": "1000"}, headers={"HX-Request": "true"}
+        )
+
+    assert answer.status_code == 200
+    assert answer.headers["HX-Redirect"] == "/wallet"
+
+
+def test_htmx_may_send_the_form_token_as_a_header(visitor: Browser, sale: Sale) -> None:
+    form = visitor.read("/wallet").form_to("/wallet")
+    token = form.fields.pop("csrf_token")
+    with sale.app.app_context():
+        answer = visitor.client.post(
+            "/wallet", data={**form.fields, "amount": "1000"}, headers={"X-CSRFToken": token}
+        )
+
+    assert answer.status_code == 303
