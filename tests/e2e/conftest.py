@@ -30,6 +30,7 @@ MOST_WORKERS = 8
 expect.set_options(timeout=PATIENCE_MS)
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A file's tests stay on one worker: each worker that runs any starts processes and a browser."""
     for item in items:

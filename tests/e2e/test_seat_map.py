@@ -83,6 +83,24 @@ def test_a_race_lost_without_javascript_is_said_and_the_nearest_seat_is_offered(
     visitor.hold()
 
 
+def test_the_seats_offered_after_a_lost_race_stay_chosen_while_the_map_is_refreshed(
+    hall: Hall, visitor: Visitor
+) -> None:
+    visitor.complaints.expect_status(409)
+    visitor.enter(hall)
+    visitor.choose(12, 13)
+    other = hall.fan_inside()
+    # Somebody is faster by the moment in which the form is on its way.
+    visitor.page.route("**/hold*", lambda route: (hall.take(other, 12), route.continue_()))
+    with visitor.page.expect_response("**part=map*"):
+        visitor.button("/hold").click()
+    visitor.page.unroute_all()
+    expect(visitor.page.locator("#lost")).to_be_visible()
+    expect(visitor.seat(13).locator("input")).to_be_checked()
+    expect(visitor.page.locator("input[name=seats]:checked")).to_have_count(2)
+    visitor.hold()
+
+
 def test_the_best_seats_are_picked_with_one_button(hall: Hall, visitor: Visitor) -> None:
     visitor.enter(hall)
     visitor.page.locator('form[action*="/best"] button[value="3"]').click()
