@@ -5,11 +5,24 @@ from __future__ import annotations
 from flask import Flask
 
 from concert.settings import Settings
-from concert.web import assets, catalogue, door, formats, language, me, tickets, wallet
+from concert.web import (
+    assets,
+    catalogue,
+    checkout,
+    door,
+    formats,
+    language,
+    live,
+    me,
+    seats,
+    tickets,
+    waiting_room,
+    wallet,
+)
 from concert.web.errors import answer_error
 
 # Each has a blueprint called ``pages``, made by ``door.new_pages``.
-FEATURES = (catalogue, wallet, tickets, me)
+FEATURES = (catalogue, waiting_room, seats, checkout, live, wallet, tickets, me)
 
 __all__ = ["answer_error", "register"]
 
