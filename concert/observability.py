@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import orjson
 import structlog
-from flask import Flask, Response, g, request
+from flask import Flask, Response, g, has_request_context, request
 
 from concert.settings import Settings
 
@@ -34,6 +34,7 @@ def configure_logs(settings: Settings) -> None:
     level = LEVELS[settings.log_level]
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
+        _with_request_id,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
@@ -77,7 +78,6 @@ def init_request_log(app: Flask) -> None:
         given = request.headers.get("X-Request-ID", "")
         g.request_id = given if ACCEPTED_ID.fullmatch(given) else uuid4().hex
         g.began = time.perf_counter()
-        structlog.contextvars.bind_contextvars(request_id=g.request_id)
 
     @app.after_request
     def answer(response: Response) -> Response:
@@ -93,15 +93,20 @@ def init_request_log(app: Flask) -> None:
         )
         return response
 
-    @app.teardown_request
-    def end(error: BaseException | None) -> None:
-        structlog.contextvars.clear_contextvars()
-
 
 def request_id() -> str | None:
     """The id of the request or job that is being served, to pass on to a job."""
+    if has_request_context():
+        return str(g.request_id) if "request_id" in g else None
     found: str | None = structlog.contextvars.get_contextvars().get("request_id")
     return found
+
+
+def _with_request_id(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
+    """Put the request's id into a line; a job's is bound by the worker."""
+    if has_request_context() and "request_id" in g:
+        event["request_id"] = g.request_id
+    return event
 
 
 def _json(event: dict[str, Any], **_: Any) -> bytes:

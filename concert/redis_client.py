@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,26 +27,51 @@ from concert.settings import Settings
 
 REDIS_WAIT_SECONDS = 3.0
 MOST_CONNECTIONS = 64
+MOST_AT_HAND = 32
 
 
 class Client(Redis):
-    """redis-py's client with a shorter way to send a command: 25 microseconds instead of 45."""
+    """redis-py's client with a shorter way to send a command.
+
+    The pool takes longer to hand a connection out and take it back than the command takes
+    on the wire, so a few connections stay at hand beside it. Pipelines and subscriptions
+    go through the pool as ever.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._at_hand: deque[Any] = deque()
 
     def execute_command(self, *command: Any, **options: Any) -> Any:
         """Send a command; on a connection that turns out to be dead, send it once more on another."""
         try:
-            return self._send(command, options)
+            link = self._at_hand.pop()
+        except IndexError:
+            link = self.connection_pool.get_connection()
+        try:
+            return self._send(link, command, options)
         except (ConnectionError, TimeoutError):
-            return self._send(command, options)
+            # The others at hand have most likely died with it; the pool looks before it gives.
+            self._let_go()
+            return self._send(self.connection_pool.get_connection(), command, options)
 
-    def _send(self, command: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        link = self.connection_pool.get_connection()
+    def _send(self, link: Any, command: tuple[Any, ...], options: dict[str, Any]) -> Any:
         try:
             # Where either fails halfway, it closes the connection, which is opened anew on its next use.
             link.send_command(*command)
             return self.parse_response(link, command[0], **options)  # type: ignore[no-untyped-call]  # redis-py has no types here
         finally:
-            self.connection_pool.release(link)
+            if len(self._at_hand) < MOST_AT_HAND:
+                self._at_hand.append(link)
+            else:
+                self.connection_pool.release(link)
+
+    def _let_go(self) -> None:
+        while self._at_hand:
+            with suppress(IndexError):
+                link = self._at_hand.pop()
+                link.disconnect()
+                self.connection_pool.release(link)
 
 
 def init_redis(app: Flask, settings: Settings) -> None:
