@@ -45,7 +45,7 @@ class Settings(BaseSettings):
     web_threads: int = Field(128, alias="CONCERT_WEB_THREADS", ge=1, le=1024)
     database_pool_size: int = Field(12, alias="CONCERT_DATABASE_POOL_SIZE", ge=1, le=500)
     max_body_bytes: int = Field(64 * 1024, alias="CONCERT_MAX_BODY_BYTES", ge=1024)
-    new_users_per_minute: int = Field(600, alias="CONCERT_NEW_USERS_PER_MINUTE", ge=1)
+    new_users_per_minute: int = Field(6000, alias="CONCERT_NEW_USERS_PER_MINUTE", ge=1)
     max_streams: int = Field(110, alias="CONCERT_MAX_STREAMS", ge=1)
 
     # Logs.

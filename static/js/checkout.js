@@ -10,11 +10,3 @@ function refresh() {
 checkout.addEventListener("countdown:end", () => setTimeout(refresh, 400));
 document.addEventListener("visibilitychange", () => document.hidden || refresh());
 addEventListener("pageshow", (event) => event.persisted && location.reload());
-
-// A second tap on a button that is at work does nothing.
-checkout.addEventListener("submit", (event) => {
-  const form = event.target;
-  if (form.dataset.sent) event.preventDefault();
-  form.dataset.sent = "yes";
-  form.querySelector("button")?.setAttribute("aria-disabled", "true");
-});
