@@ -41,10 +41,10 @@ imports: setup ## Check that imports go down only
 	$(BIN)/lint-imports --no-logo
 
 pytest: setup ## Run the tests alone (ARGS="tests/local -k crash" chooses)
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(if $(ARGS),$(ARGS),--cov --cov-report=term-missing:skip-covered)
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile $(if $(ARGS),$(ARGS),--cov --cov-report=term-missing:skip-covered)
 
 coverage: setup ## Run the tests and write the coverage report to htmlcov/
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup --cov --cov-report=term-missing:skip-covered --cov-report=html --cov-report=xml
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile --cov --cov-report=term-missing:skip-covered --cov-report=html --cov-report=xml
 
 migrate: setup ## Bring the database to the newest migration
 	@exec $(BIN)/concert migrate

@@ -30,13 +30,11 @@ MOST_WORKERS = 8
 expect.set_options(timeout=PATIENCE_MS)
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A file's tests stay on one worker: each worker that runs any starts processes and a browser."""
+    """Mark the tests of this directory, so that ``-m`` can choose them or leave them out."""
     for item in items:
         if item.path.parent.name == "e2e":
             item.add_marker(pytest.mark.e2e)
-            item.add_marker(pytest.mark.xdist_group(f"e2e {item.path.stem}"))
 
 
 @pytest.fixture(scope="session")
