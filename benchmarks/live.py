@@ -98,7 +98,7 @@ def main() -> int:
     directory = Path(tempfile.mkdtemp(prefix="concert-bench-"))
     directory.chmod(0o711)
     try:
-        with _service(directory) as port:
+        with running_service(directory) as port:
             figures = [
                 ("place shown, 100 viewers, local process set, p95 s", 1.5, _places(port, 100)),
                 ("seat shown in another browser, p95 s", 0.5, _seats(port)),
@@ -119,9 +119,9 @@ def main() -> int:
 
 
 @contextlib.contextmanager
-def _service(directory: Path) -> Iterator[int]:
+def running_service(directory: Path) -> Iterator[int]:
     """The local process set on a free port; this process acts beside it, on the same servers."""
-    port = _free_port()
+    port = free_port()
     environment = {
         **os.environ,
         "CONCERT_DATA_DIR": str(directory / "data"),
@@ -144,7 +144,7 @@ def _service(directory: Path) -> Iterator[int]:
 @contextlib.contextmanager
 def _live_process() -> Iterator[tuple[int, int]]:
     """One live process, as docker-compose.yml starts it."""
-    port = _free_port()
+    port = free_port()
     command = [
         *(sys.executable, "-m", "gunicorn", "--worker-class=gevent", "--workers=1"),
         *("--worker-connections=20000", f"--bind={HOST}:{port}", "--backlog=4096"),
@@ -207,7 +207,7 @@ def _seats(port: int) -> float:
     starts = datetime.now(UTC) + timedelta(days=30)
     concert = create_concert("Bench", "Bench", slug, [NewDate(starts, 1000, capacity=100)])
     performance = concert.performances[0]
-    looking, taking = _new_person(slug), _new_person(slug)
+    looking, taking = new_person(slug), new_person(slug)
     path = f"/concerts/{concert.concert_id}/seats"
     lags = []
     chromium = shutil.which("chromium")
@@ -218,7 +218,7 @@ def _seats(port: int) -> float:
         context.add_cookies(
             [
                 {"name": name, "value": value, "url": f"http://{HOST}:{port}"}
-                for name, value in _cookies(looking).items()
+                for name, value in page_cookies(looking).items()
             ]
         )
         page = context.new_page()
@@ -244,14 +244,16 @@ _WATCH = """() => {
 }"""
 
 
-def _new_person(slug: str) -> QueueToken:
+def new_person(slug: str) -> QueueToken:
+    """Somebody new in this room."""
     person = uuid4()
     with connection() as link:
         link.execute("INSERT INTO users (id) VALUES (%s)", (person,))
     return service.join(slug, person).token
 
 
-def _cookies(token: QueueToken) -> dict[str, str]:
+def page_cookies(token: QueueToken) -> dict[str, str]:
+    """What this person's browser sends."""
     return {
         "concert_user": issue_user_token(token.user_id),
         f"concert_queue_{token.room}": token.encoded(),
@@ -259,7 +261,7 @@ def _cookies(token: QueueToken) -> dict[str, str]:
 
 
 def _stream_request(path: str, token: QueueToken) -> bytes:
-    cookies = "; ".join(f"{name}={value}" for name, value in _cookies(token).items())
+    cookies = "; ".join(f"{name}={value}" for name, value in page_cookies(token).items())
     return f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\nCookie: {cookies}\r\n\r\n".encode()
 
 
@@ -271,7 +273,8 @@ def _memory(pid: int | None) -> int:
     return sum(int(one.memory_info().rss) for one in family)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])

@@ -74,13 +74,15 @@ def dates(concert_id: int) -> Response:
 
 @pages.get("/concerts/<int:concert_id>/seats/<date>")
 def choose(concert_id: int, date: str) -> Response:
-    """The seat map; ``?part=map`` gives the map alone."""
+    """The seat map; ``?part=map`` gives the map alone, ``?part=states`` a letter for each seat."""
     concert = concert_of(concert_id)
     performance = _performance(concert, date)
     visit = _visit(concert)
     if visit is None:
         return go_to(room_url(concert.room, concert))
     require_on_sale(performance)
+    if request.args.get("part") == "states":
+        return _private(Response(_states(performance, visit.token.user_id), mimetype="text/plain"))
     return _page(concert, performance, visit)
 
 
@@ -190,6 +192,12 @@ def _page(
     if request.args.get("part") == "map":
         return _private(render("seats/_map.html", **shown))
     return _private(render("seats/page.html", status, **shown))
+
+
+def _states(performance: Performance, user_id: UUID) -> str:
+    """Every seat's state by its first letter, in number order; ``m`` where it is the visitor's own."""
+    seats = seats_of(user_id, [performance.performance_id])[performance.performance_id]
+    return "".join("m" if seat.mine else seat.state[0] for seat in seats)
 
 
 def _live_holds(user_id: UUID, performance: Performance) -> list[Reservation]:

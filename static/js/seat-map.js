@@ -45,8 +45,25 @@ function update(announce) {
   document.getElementById("tray-amount").textContent = boxes.length ? won(amount) : "";
 }
 
-function refresh() {
-  return htmx.ajax("GET", map.dataset.part, { target: "#map", swap: "innerMorph" }).then(() => update(true));
+// How the map stands here, a letter a seat, as the server writes it too.
+function states() {
+  return [...map.querySelectorAll(".seat")]
+    .map((seat) => (seat.classList.contains("seat-mine") ? "m" : seat.dataset.state[0]))
+    .join("");
+}
+
+// Looks whether the map is still right, and draws it anew only where it is not.
+async function refresh() {
+  const answer = await fetch(form.dataset.states, { headers: { Accept: "text/plain" } });
+  if (answer.redirected) return location.assign(answer.url);
+  if (!answer.ok || (await answer.text()) === states()) return;
+  await htmx.ajax("GET", map.dataset.part, { target: "#map", swap: "innerMorph" });
+  update(true);
+}
+
+// Without a network there is nothing to see; the next look is not far.
+function look() {
+  refresh().catch(() => {});
 }
 
 form.addEventListener("change", (event) => {
@@ -83,17 +100,17 @@ changes.addEventListener("htmx:sse:after:connection", (event) => {
 });
 changes.addEventListener("htmx:sse:before:message", () => (heardAt = Date.now()));
 changes.addEventListener("htmx:sse:after:message", () => update(true));
-changes.addEventListener("resync", refresh);
+changes.addEventListener("resync", look);
 
 setInterval(() => {
   if (Date.now() - heardAt < SILENCE_MS) return;
   stream?.reader?.cancel();
-  refresh();
+  look();
 }, 10000);
-document.addEventListener("visibilitychange", () => document.hidden || refresh());
+document.addEventListener("visibilitychange", () => document.hidden || look());
 addEventListener("online", () => {
   stream?.reader?.cancel();
-  refresh();
+  look();
 });
 addEventListener("pageshow", (event) => event.persisted && location.reload());
 // What the page came with as chosen becomes the person's own choice, which a fresh map leaves alone.

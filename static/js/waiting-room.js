@@ -111,8 +111,6 @@ function callNoMore() {
   for (const { icon, href } of icons) icon.href = href;
 }
 
-if (tools) tools.hidden = false;
-
 sound?.addEventListener("change", () => {
   // Browsers let a page make sound only after somebody has touched it.
   if (sound.checked && !audio) audio = new AudioContext();
