@@ -47,9 +47,8 @@ def publish_seats(
     The database has committed by then, so a fact that cannot be told is logged and
     not raised: every page that connects anew begins with a snapshot.
     """
-    _publish(
-        performance_channel(performance_id), "seats", {"seats": list(seat_nos), "state": state}
-    )
+    fact = {"seats": list(seat_nos), "state": state, "holder": str(holder) if holder else None}
+    _publish(performance_channel(performance_id), "seats", fact)
 
 
 def publish_closed(performance_id: int) -> None:

@@ -180,7 +180,7 @@ class Sale:
         """Move the clocks of PostgreSQL and Redis, by moving every moment that they are compared with."""
         with connection() as link:
             link.execute(LATER.format(f"interval '{seconds} seconds'"))
-        self.app.extensions["concert.remembered"] = Remembered()
+        forget_all(self.app)
         for room in rooms or ("main",):
             self._let_time_pass_in(room, round(seconds * 1000))
 
@@ -211,4 +211,10 @@ def empty_everything(app: ConcertApp) -> None:
         with connection() as link:
             link.execute(EMPTY)
         redis().flushall()
+    forget_all(app)
+
+
+def forget_all(app: ConcertApp) -> None:
+    """Make the process forget what it has read lately."""
     app.extensions["concert.remembered"] = Remembered()
+    app.extensions.pop("concert.prices", None)

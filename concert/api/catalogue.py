@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
+import orjson
 from flask import Response
 
 from concert.api.door import answer, answers, new_door, queue_token, security, takes
@@ -27,7 +29,13 @@ from concert.catalogue.service import (
     list_concerts,
     require_on_sale,
 )
-from concert.reservations.service import SeatCounts, SeatState, seat_counts, seats_of
+from concert.reservations.service import (
+    STATES,
+    SeatCounts,
+    seat_counts,
+    seat_letters,
+    seat_prices,
+)
 from concert.waiting_room.service import enter
 
 door = new_door("catalogue", "What is on sale.")
@@ -85,8 +93,8 @@ def get_seats(path: ConcertPath, query: WhichDate) -> Response:
     else:
         dates = [find_performance(concert, date=query.date, performance_id=query.performance_id)]
         require_on_sale(dates[0])
-    seats = seats_of(token.user_id, [date.performance_id for date in dates])
-    return answer({"dates": [seats_document(date, seats[date.performance_id]) for date in dates]})
+    letters = seat_letters(token.user_id, [date.performance_id for date in dates])
+    return answer({"dates": [seats_document(date, letters[date.performance_id]) for date in dates]})
 
 
 def performance_document(performance: Performance) -> dict[str, Any]:
@@ -108,13 +116,30 @@ def date_document(performance: Performance, counts: SeatCounts) -> dict[str, Any
     return {**performance_document(performance), **left}
 
 
-def seats_document(performance: Performance, seats: list[SeatState]) -> dict[str, Any]:
+def seats_document(performance: Performance, letters: str) -> dict[str, Any]:
     """A performance's seats as JSON shows them."""
-    shown = [
-        {"seat_no": seat.seat_no, "price": seat.price, "state": seat.state, "mine": seat.mine}
-        for seat in seats
+    written = _written_seats(seat_prices(performance.performance_id))
+    seats = b",".join([seat[letter] for seat, letter in zip(written, letters, strict=True)])
+    return {
+        "performance_id": performance.performance_id,
+        "date": performance.date,
+        "seats": orjson.Fragment(b"[" + seats + b"]"),
+    }
+
+
+@lru_cache(maxsize=64)
+def _written_seats(prices: tuple[int, ...]) -> list[dict[str, bytes]]:
+    """Each seat as JSON in each of its states: a house of fifty is shown thousands of times."""
+    return [
+        {
+            written: orjson.dumps(
+                {"seat_no": number, "price": price, "state": state, "mine": written.isupper()}
+            )
+            for letter, state in STATES.items()
+            for written in (letter, letter.upper())
+        }
+        for number, price in enumerate(prices, 1)
     ]
-    return {"performance_id": performance.performance_id, "date": performance.date, "seats": shown}
 
 
 def concert_document(concert: Concert) -> dict[str, Any]:

@@ -73,16 +73,23 @@ UPDATE seats s SET reservation_id = NULL, held_until = NULL FROM lapsed l
 WHERE s.performance_id = l.performance_id AND s.seat_no = l.seat_no
 RETURNING s.performance_id, s.seat_no"""
 
-# Every seat of some performances as one user sees it.
-SEATS = """
-SELECT s.performance_id, s.seat_no, s.price,
-    CASE WHEN s.sold_at IS NOT NULL THEN 'sold'
-         WHEN s.held_until > statement_timestamp() THEN 'held'
-         ELSE 'available' END,
-    coalesce((s.sold_at IS NOT NULL OR s.held_until > statement_timestamp()) AND s.reservation_id = ANY (ARRAY(
+# Every seat of some performances as one user sees it: a letter a seat, in number order.
+# a: available, h: held, s: sold; a capital where it is the user's own.
+LETTERS = """
+SELECT s.performance_id, string_agg(
+    CASE WHEN s.sold_at IS NOT NULL THEN
+              CASE WHEN s.reservation_id = ANY (m.own) THEN 'S' ELSE 's' END
+         WHEN s.held_until > statement_timestamp() THEN
+              CASE WHEN s.reservation_id = ANY (m.own) THEN 'H' ELSE 'h' END
+         ELSE 'a' END, '' ORDER BY s.seat_no)
+FROM (SELECT ARRAY(
         SELECT r.id FROM reservations r
-        WHERE r.user_id = %(user)s AND r.performance_id = ANY (%(performances)s::bigint[]) AND r.status IN ('held', 'paid'))), false)
-FROM seats s WHERE s.performance_id = ANY (%(performances)s::bigint[]) ORDER BY s.performance_id, s.seat_no"""
+        WHERE r.user_id = %(user)s AND r.performance_id = ANY (%(performances)s::bigint[])
+          AND r.status IN ('held', 'paid')) AS own) m, seats s
+WHERE s.performance_id = ANY (%(performances)s::bigint[]) GROUP BY s.performance_id"""
+
+# What every seat of a performance costs, in number order.
+PRICES = "SELECT array_agg(price ORDER BY seat_no) FROM seats WHERE performance_id = %s"
 
 # How many seats of some performances are available, held and sold.
 COUNTS = """

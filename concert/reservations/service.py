@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -14,7 +15,7 @@ from flask import current_app
 
 from concert import events
 from concert.catalogue.seating import best_together
-from concert.catalogue.service import Performance, require_seats
+from concert.catalogue.service import REMEMBERED_SECONDS, Performance, require_seats
 from concert.database import Connection, array, connection
 from concert.errors import (
     AlreadyPaid,
@@ -38,6 +39,7 @@ from concert.waiting_room.tokens import QueueToken
 log = structlog.get_logger()
 
 State = Literal["available", "held", "sold"]
+STATES: dict[str, State] = {"a": "available", "h": "held", "s": "sold"}
 MOST_LISTED = 200
 MOST_TIDIED_AT_ONCE = 1000
 
@@ -204,16 +206,45 @@ def reservations_of(user_id: UUID) -> list[Reservation]:
         ]
 
 
-def seats_of(user_id: UUID | None, performance_ids: Sequence[int]) -> dict[int, list[SeatState]]:
-    """Every seat of some performances, in number order, as this user sees them."""
-    found: dict[int, list[SeatState]] = {performance_id: [] for performance_id in performance_ids}
+def seat_letters(user_id: UUID | None, performance_ids: Sequence[int]) -> dict[int, str]:
+    """Every seat of some performances as this user sees them: a letter a seat, in number order.
+
+    ``a`` is available, ``h`` held and ``s`` sold; a capital where it is the user's own.
+    This is what the map is made of, and a twentieth of the work of a row for each seat.
+    """
     with connection() as link:
         rows = link.execute(
-            queries.SEATS, {"user": user_id, "performances": array(performance_ids)}
+            queries.LETTERS, {"user": user_id, "performances": array(performance_ids)}
         ).fetchall()
-    for row in rows:
-        found[row[0]].append(SeatState._make(row[1:]))
-    return found
+    return dict(rows)
+
+
+def seat_prices(performance_id: int) -> tuple[int, ...]:
+    """What every seat costs (won), in number order, as this process read it lately."""
+    remembered: dict[int, tuple[float, tuple[int, ...]]] = current_app.extensions.setdefault(
+        "concert.prices", {}
+    )
+    found = remembered.get(performance_id)
+    if found is None or found[0] < time.monotonic():
+        with connection() as link:
+            row = link.execute(queries.PRICES, (performance_id,)).fetchone()
+        found = (time.monotonic() + REMEMBERED_SECONDS, tuple((row and row[0]) or ()))
+        remembered[performance_id] = found
+    return found[1]
+
+
+def seats_of(user_id: UUID | None, performance_ids: Sequence[int]) -> dict[int, list[SeatState]]:
+    """Every seat of some performances, in number order, as this user sees them."""
+    letters = seat_letters(user_id, performance_ids)
+    return {
+        performance_id: [
+            SeatState(number, price, STATES[letter.lower()], letter.isupper())
+            for number, (letter, price) in enumerate(
+                zip(letters[performance_id], seat_prices(performance_id), strict=True), 1
+            )
+        ]
+        for performance_id in performance_ids
+    }
 
 
 def seat_counts(performance_ids: Sequence[int]) -> dict[int, SeatCounts]:

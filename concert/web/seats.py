@@ -36,6 +36,7 @@ from concert.reservations.service import (
     hold_seats,
     reservations_of,
     seat_counts,
+    seat_letters,
     seats_of,
 )
 from concert.settings import Settings
@@ -196,8 +197,8 @@ def _page(
 
 def _states(performance: Performance, user_id: UUID) -> str:
     """Every seat's state by its first letter, in number order; ``m`` where it is the visitor's own."""
-    seats = seats_of(user_id, [performance.performance_id])[performance.performance_id]
-    return "".join("m" if seat.mine else seat.state[0] for seat in seats)
+    letters = seat_letters(user_id, [performance.performance_id])[performance.performance_id]
+    return letters.replace("H", "m").replace("S", "m")
 
 
 def _live_holds(user_id: UUID, performance: Performance) -> list[Reservation]:

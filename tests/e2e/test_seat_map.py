@@ -92,10 +92,14 @@ def test_the_seats_offered_after_a_lost_race_stay_chosen_while_the_map_is_refres
     other = hall.fan_inside()
     # Somebody is faster by the moment in which the form is on its way.
     visitor.page.route("**/hold*", lambda route: (hall.take(other, 12), route.continue_()))
-    with visitor.page.expect_response("**part=map*"):
+    with visitor.page.expect_response("**part=states*"):
         visitor.button("/hold").click()
     visitor.page.unroute_all()
     expect(visitor.page.locator("#lost")).to_be_visible()
+    # The map is drawn anew when somebody comes back to it and it has changed meanwhile.
+    visitor.page.evaluate("document.querySelector('#seat-40').dataset.state = 'sold'")
+    with visitor.page.expect_response("**part=map*"):
+        visitor.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     expect(visitor.seat(13).locator("input")).to_be_checked()
     expect(visitor.page.locator("input[name=seats]:checked")).to_have_count(2)
     visitor.hold()

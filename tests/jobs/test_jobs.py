@@ -128,7 +128,9 @@ def test_lapsed_holds_are_tidied_once_and_living_ones_left(sale: Sale, facts: An
     sale.let_time_pass(101)
     facts()
     ticks.release_expired_holds()
-    assert [fact[1:] for fact in facts()] == [("seats", {"seats": [1, 2], "state": "available"})]
+    assert [fact[1:] for fact in facts()] == [
+        ("seats", {"seats": [1, 2], "state": "available", "holder": None})
+    ]
     ticks.release_expired_holds()
     assert facts() == []
     assert held_rows() == 1

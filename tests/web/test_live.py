@@ -1,0 +1,113 @@
+"""The streams of pages: what they tell, and to whom."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests.sale import Fan, Sale
+from tests.waiting import wait_until
+from tests.web.browser import Browser
+
+
+@contextmanager
+def stream(visitor: Browser, path: str) -> Iterator[Iterator[str]]:
+    """An open stream, event by event."""
+    with visitor.sale.app.app_context():
+        response = visitor.client.get(path, headers={"Accept-Language": "en"}, buffered=False)
+        assert response.status_code == 200, response.text
+        assert response.mimetype == "text/event-stream"
+        try:
+            yield (part.decode() for part in response.iter_encoded())
+        finally:
+            response.close()
+
+
+def nobody_watches() -> bool:
+    return all(one.name not in ("place-watch", "fanout") for one in threading.enumerate())
+
+
+def until(events: Iterator[str], words: str) -> str:
+    """The first event that holds these words; the heartbeats end a wait that is in vain."""
+    for beats, event in enumerate(events):
+        if words in event:
+            return event
+        assert beats < 20, f"{words!r} was not told"
+    raise AssertionError(f"the stream ended before {words!r}")
+
+
+def test_a_place_is_told_at_once_and_whenever_it_changes(sale: Sale, visitor: Browser) -> None:
+    sale.room(capacity=1)
+    concert = sale.concert()
+    sale.admitted_fan(concert)
+    ahead, fan = sale.fan(), sale.fan()
+    ahead.join(concert)
+    fan.join(concert)
+    with stream(visitor.become(fan), f"/live/rooms/main?concert={concert}") as events:
+        assert 'data-position="2"' in next(events)
+        ahead.call("DELETE", "/v1/enqueues")
+        until(events, 'data-position="1"')
+    wait_until(nobody_watches)
+
+
+def test_the_turn_is_told_with_the_way_in(sale: Sale, visitor: Browser) -> None:
+    sale.room(capacity=1)
+    concert = sale.concert()
+    inside = sale.admitted_fan(concert)
+    fan = sale.fan()
+    fan.join(concert)
+    with stream(visitor.become(fan), f"/live/rooms/main?concert={concert}") as events:
+        next(events)
+        inside.call("DELETE", "/v1/enqueues")
+        sale.admit()
+        until(events, 'data-status="admitted"')
+        assert next(events) == f"event:turn\ndata:/concerts/{concert}/seats\n\n"
+    wait_until(nobody_watches)
+
+
+def test_a_stream_ends_when_the_place_is_over(sale: Sale, visitor: Browser) -> None:
+    sale.room(capacity=1)
+    concert = sale.concert()
+    sale.admitted_fan(concert)
+    fan = sale.fan()
+    fan.join(concert)
+    with stream(visitor.become(fan), "/live/rooms/main") as events:
+        next(events)
+        fan.call("DELETE", "/v1/enqueues")
+        until(events, "event:over")
+    wait_until(nobody_watches)
+
+
+def test_seats_are_told_to_others_and_to_their_holder_as_what_they_are_to_each(
+    sale: Sale, visitor: Browser
+) -> None:
+    concert = sale.concert()
+    holder: Fan = sale.admitted_fan(concert)
+    mine, others = visitor.become(holder), Browser(sale).become(sale.admitted_fan(concert))
+    with (
+        stream(mine, "/live/performances/1") as seen_by_holder,
+        stream(others, "/live/performances/1") as seen_by_others,
+    ):
+        assert next(seen_by_holder) == next(seen_by_others) == "event:resync\ndata:-\n\n"
+        assert holder.hold(concert, 12).status_code == 200
+        assert "seat-mine" in until(seen_by_holder, "#seat-12")
+        told = until(seen_by_others, "#seat-12")
+        assert "seat-held" in told and "disabled" in told
+        assert str(holder.user_id) not in told
+    wait_until(nobody_watches)
+
+
+def test_only_those_whose_turn_it_is_hear_of_the_seats(sale: Sale, visitor: Browser) -> None:
+    sale.room(capacity=1)
+    concert = sale.concert()
+    assert visitor.open("/live/performances/1").status_code == 401
+    sale.admitted_fan(concert)
+    waiting = sale.fan()
+    waiting.join(concert)
+    assert visitor.become(waiting).open("/live/performances/1").status_code == 403
+    assert visitor.open("/live/performances/99").status_code == 404
+
+
+def test_nobody_hears_of_a_place_that_they_do_not_have(sale: Sale, visitor: Browser) -> None:
+    assert visitor.open("/live/rooms/main").status_code == 401

@@ -1,0 +1,177 @@
+"""The seat map and the way to it, without JavaScript."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from werkzeug.test import TestResponse
+
+from tests.sale import NEW_YEARS_EVE, Sale
+from tests.web.browser import Browser, Document
+
+DAY = NEW_YEARS_EVE.date()
+
+
+def inside(sale: Sale, visitor: Browser, concert: int) -> str:
+    """Let the visitor in; returns the address of the seat map."""
+    visitor.become(sale.admitted_fan(concert, balance=500_000))
+    return f"/concerts/{concert}/seats/{DAY}"
+
+
+def seats(page: Document) -> dict[int, dict[str, str]]:
+    boxes = [found for found in page.with_tag("input") if found.get("name") == "seats"]
+    return {int(box["value"]): box for box in boxes}
+
+
+def send(visitor: Browser, path: str, action: str, **data: Any) -> TestResponse:
+    form = visitor.read(path).form_to(action)
+    return visitor.post(form.action, {"csrf_token": form.fields["csrf_token"], **data})
+
+
+def test_every_seat_is_a_box_that_says_row_number_price_and_state(
+    sale: Sale, visitor: Browser
+) -> None:
+    concert = sale.concert()
+    path = inside(sale, visitor, concert)
+    sale.admitted_fan(concert).hold(concert, 12)
+    found = seats(visitor.read(path))
+    assert len(found) == 50
+    assert found[1]["aria-label"] == "Row A, seat 1, ₩50,000, available"
+    assert found[12]["aria-label"] == "Row B, seat 12, ₩50,000, held"
+    assert "disabled" in found[12] and "disabled" not in found[1]
+
+
+def test_chosen_seats_are_held_together_and_lead_to_the_checkout(
+    sale: Sale, visitor: Browser
+) -> None:
+    path = inside(sale, visitor, sale.concert())
+    held = send(visitor, path, "/hold", seats=["4", "5"])
+    assert held.status_code == 303
+    checkout = visitor.read(held.headers["Location"])
+    assert "Row A, seat 4" in checkout.text and "Row A, seat 5" in checkout.text
+
+
+def test_a_lost_seat_is_said_and_the_nearest_free_one_is_chosen_instead(
+    sale: Sale, visitor: Browser
+) -> None:
+    concert = sale.concert()
+    path = inside(sale, visitor, concert)
+    sale.admitted_fan(concert).hold(concert, 13)
+    answer = send(visitor, path, "/hold", seats=["12", "13"])
+    assert answer.status_code == 409
+    page = Document(answer.text)
+    assert "Seat 13 was just taken by somebody else." in page.text
+    assert sorted(number for number, box in seats(page).items() if "checked" in box) == [12, 14]
+
+
+def test_when_nothing_is_left_the_page_says_that_held_seats_come_back(
+    sale: Sale, visitor: Browser
+) -> None:
+    concert = sale.concert(capacity=1)
+    path = inside(sale, visitor, concert)
+    sale.admitted_fan(concert).hold(concert, 1)
+    answer = send(visitor, path, "/hold", seats=["1"])
+    assert "There is no free seat left at the moment." in Document(answer.text).text
+
+
+@pytest.mark.parametrize(
+    ("chosen", "status", "words"),
+    [
+        ([], 400, "Choose at least one seat."),
+        (["1", "2", "3", "4", "5"], 409, "at most 4 seats"),
+        (["51"], 400, "Choose at least one seat."),
+    ],
+    ids=["none", "too many", "out of range"],
+)
+def test_a_choice_that_cannot_be_is_said_on_the_map(
+    sale: Sale, visitor: Browser, chosen: list[str], status: int, words: str
+) -> None:
+    path = inside(sale, visitor, sale.concert())
+    answer = send(visitor, path, "/hold", seats=chosen)
+    assert answer.status_code == status
+    assert words in Document(answer.text).text
+
+
+def test_the_best_seats_are_held_with_one_button(sale: Sale, visitor: Browser) -> None:
+    path = inside(sale, visitor, sale.concert())
+    held = send(visitor, path, "/best", count="2")
+    assert "Row A, seat 5" in visitor.read(held.headers["Location"]).text
+
+
+def test_too_few_seats_side_by_side_are_said_on_the_map(sale: Sale, visitor: Browser) -> None:
+    path = inside(sale, visitor, sale.concert(capacity=2))
+    answer = send(visitor, path, "/best", count="3")
+    assert answer.status_code == 409
+    assert "not free side by side" in Document(answer.text).text
+
+
+def test_what_i_hold_is_named_above_the_map(sale: Sale, visitor: Browser) -> None:
+    path = inside(sale, visitor, sale.concert())
+    send(visitor, path, "/hold", seats=["7"])
+    page = visitor.read(path)
+    assert "You are holding seat 7." in page.text
+    assert seats(page)[7]["aria-label"].endswith("yours")
+
+
+def test_the_map_alone_and_its_states_can_be_asked_for(sale: Sale, visitor: Browser) -> None:
+    concert = sale.concert(capacity=5)
+    path = inside(sale, visitor, concert)
+    other = sale.admitted_fan(concert, balance=50_000)
+    other.hold(concert, 1)
+    other.pay(concert, 1)
+    sale.admitted_fan(concert).hold(concert, 2)
+    send(visitor, path, "/hold", seats=["3"])
+    assert visitor.open(f"{path}?part=states").text == "shmaa"
+    fragment = visitor.open(f"{path}?part=map").text
+    assert "<html" not in fragment and 'id="seat-3"' in fragment
+
+
+@pytest.mark.parametrize("action", ["", "/hold", "/best"])
+def test_whoever_is_not_let_in_is_led_back_to_the_line(
+    sale: Sale, visitor: Browser, action: str
+) -> None:
+    concert = sale.concert()
+    path = inside(sale, visitor, concert)
+    form = visitor.read(path).form_to("/hold")
+    visitor.client.delete_cookie("concert_queue_main")
+    if action:
+        data = {"csrf_token": form.fields["csrf_token"], "seats": "1", "count": "1"}
+        answer = visitor.post(path + action, data)
+    else:
+        answer = visitor.open(path)
+    assert answer.headers["Location"] == f"/rooms/main?concert={concert}"
+    assert visitor.open(f"/concerts/{concert}/seats").headers["Location"] == (
+        f"/rooms/main?concert={concert}"
+    )
+
+
+def test_two_dates_are_offered_with_what_is_left_of_each(sale: Sale, visitor: Browser) -> None:
+    concert = sale.concert(dates=2)
+    inside(sale, visitor, concert)
+    page = visitor.read(f"/concerts/{concert}/seats")
+    assert page.text.count("50 available") == 2
+    links = [link["href"] for link in page.with_tag("a") if "/seats/" in link.get("href", "")]
+    assert len(links) == 2
+
+
+def test_two_performances_on_one_day_have_a_map_each(sale: Sale, visitor: Browser) -> None:
+    concert = sale.concert()
+    evening = {"starts_at": NEW_YEARS_EVE.replace(hour=22).isoformat(), "price": 1000}
+    sale.organise("POST", f"/v1/concerts/{concert}/dates", json={"dates": [evening]})
+    inside(sale, visitor, concert)
+    page = visitor.read(f"/concerts/{concert}/seats")
+    links = [link["href"] for link in page.with_tag("a") if "/seats/" in link.get("href", "")]
+    prices = [seats(visitor.read(link))[1]["data-price"] for link in links]
+    assert prices == ["50000", "1000"]
+
+
+def test_a_date_that_is_not_there_and_a_sale_that_is_closed_are_pages(
+    sale: Sale, visitor: Browser
+) -> None:
+    concert = sale.concert(sales_open_at=NEW_YEARS_EVE.replace(hour=1).isoformat())
+    path = inside(sale, visitor, concert)
+    assert visitor.open(path).status_code == 400
+    assert visitor.open(f"/concerts/{concert}/seats/2030-01-01").status_code == 404
+    assert visitor.open(f"/concerts/{concert}/seats/tomorrow").status_code == 404
+    assert "No date of this concert" in visitor.read(f"/concerts/{concert}/seats").text

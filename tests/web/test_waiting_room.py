@@ -1,0 +1,166 @@
+"""The pages of the waiting room, without JavaScript."""
+
+from __future__ import annotations
+
+from tests.sale import NEW_YEARS_EVE, Sale
+from tests.web.browser import Browser, Document
+
+
+def full_house(sale: Sale) -> int:
+    """A concert whose room has one slot, which somebody has."""
+    sale.room(capacity=1)
+    concert = sale.concert()
+    sale.admitted_fan(concert)
+    return concert
+
+
+def lined_up(visitor: Browser, concert: int) -> Document:
+    path = f"/rooms/main?concert={concert}"
+    visitor.send(visitor.read(path).form_to("/join"))
+    return visitor.read(path)
+
+
+def test_somebody_without_a_place_sees_how_many_are_in_line_and_can_join(
+    sale: Sale, visitor: Browser
+) -> None:
+    concert = full_house(sale)
+    sale.fan().join(concert)
+    page = visitor.read(f"/rooms/main?concert={concert}")
+    assert "You are not in line" in page.text
+    assert "One person is in line." in page.text
+    assert page.form_to("/rooms/main/join").fields["concert"] == str(concert)
+
+
+def test_joining_makes_a_person_and_shows_the_place(sale: Sale, visitor: Browser) -> None:
+    concert = full_house(sale)
+    sale.fan().join(concert)
+    page = lined_up(visitor, concert)
+    places = [found for found in page.with_tag("div") if "data-position" in found]
+    assert [found["data-position"] for found in places] == ["2"]
+    assert visitor.cookie("concert_user").http_only
+    assert visitor.cookie("concert_queue_main").http_only
+
+
+def test_a_reload_and_a_second_join_keep_the_place(sale: Sale, visitor: Browser) -> None:
+    concert = full_house(sale)
+    lined_up(visitor, concert)
+    sale.fan().join(concert)
+    page = visitor.read(f"/rooms/main?concert={concert}")
+    token = page.form_to("/leave").fields["csrf_token"]
+    visitor.post("/rooms/main/join", {"csrf_token": token, "concert": str(concert)})
+    assert "Behind you 1" in visitor.read(f"/rooms/main?concert={concert}").text
+
+
+def test_the_page_without_scripts_asks_again_by_itself(sale: Sale, visitor: Browser) -> None:
+    page = lined_up(visitor, full_house(sale))
+    refreshes = [found for found in page.with_tag("meta") if found.get("http-equiv") == "refresh"]
+    assert [1 <= int(found["content"]) <= 3 for found in refreshes] == [True]
+
+
+def test_the_progress_bar_counts_from_where_one_started(sale: Sale, visitor: Browser) -> None:
+    concert = full_house(sale)
+    ahead = [sale.fan() for _ in range(3)]
+    for fan in ahead:
+        fan.join(concert)
+    lined_up(visitor, concert)
+    ahead[0].call("DELETE", "/v1/enqueues")
+    bar = visitor.read(f"/rooms/main?concert={concert}").with_tag("progress")[0]
+    assert (bar["value"], bar["max"]) == ("1", "4")
+
+
+def test_whoever_is_let_in_goes_straight_to_the_seats(sale: Sale, visitor: Browser) -> None:
+    concert = sale.concert()
+    path = f"/rooms/main?concert={concert}"
+    joined = visitor.send(visitor.read(path).form_to("/join"))
+    assert joined.headers["Location"] == path
+    assert visitor.open(path).headers["Location"] == f"/concerts/{concert}/seats"
+    seats = visitor.open(f"/concerts/{concert}/seats").headers["Location"]
+    assert seats == f"/concerts/{concert}/seats/{NEW_YEARS_EVE.date()}"
+
+
+def test_a_pause_is_said(sale: Sale, visitor: Browser) -> None:
+    concert = full_house(sale)
+    lined_up(visitor, concert)
+    sale.room(paused=True)
+    assert "The line is paused" in visitor.read(f"/rooms/main?concert={concert}").text
+
+
+def test_before_the_doors_open_the_page_says_when(sale: Sale, visitor: Browser) -> None:
+    sale.room(opens_at=NEW_YEARS_EVE.isoformat())
+    page = lined_up(visitor, sale.concert())
+    assert "The doors open at 7:00" in page.text
+    assert "after the doors open" in page.text
+
+
+def test_a_missed_turn_is_said_with_one_button_to_line_up_again(
+    sale: Sale, visitor: Browser
+) -> None:
+    sale.room(entry_seconds=10)
+    concert = sale.concert()
+    path = f"/rooms/main?concert={concert}"
+    visitor.send(visitor.read(path).form_to("/join"))
+    sale.let_time_pass(11)
+    page = visitor.read(path)
+    assert "Your turn has passed" in page.text
+    assert visitor.send(page.form_to("/join")).status_code == 303
+    assert visitor.open(path).status_code == 303
+
+
+def test_leaving_gives_the_place_up(sale: Sale, visitor: Browser) -> None:
+    concert = full_house(sale)
+    page = lined_up(visitor, concert)
+    visitor.send(page.form_to("/leave"))
+    behind = sale.fan()
+    assert behind.join(concert).json["position"] == 1
+    assert "You are not in line" in visitor.read(f"/rooms/main?concert={concert}").text
+
+
+def test_leaving_again_is_no_fault(sale: Sale, visitor: Browser) -> None:
+    page = lined_up(visitor, full_house(sale))
+    for _ in range(2):
+        assert visitor.send(page.form_to("/leave")).status_code == 303
+
+
+def test_the_place_alone_is_there_for_when_the_stream_fails(sale: Sale, visitor: Browser) -> None:
+    concert = full_house(sale)
+    assert "You are not in line" in visitor.read(f"/rooms/main/place?concert={concert}").text
+    lined_up(visitor, concert)
+    fragment = visitor.open(f"/rooms/main/place?concert={concert}")
+    assert "<html" not in fragment.text
+    assert 'data-position="1"' in fragment.text
+    assert fragment.headers["Cache-Control"] == "no-store"
+
+
+def test_the_status_of_a_room_may_be_kept_for_a_second(sale: Sale, visitor: Browser) -> None:
+    full_house(sale)
+    status = visitor.open("/rooms/main/status")
+    assert "Nobody is in line." in status.text
+    assert status.headers["Cache-Control"] == "public, max-age=1"
+
+
+def test_a_room_that_is_not_there_is_a_page_that_says_so(visitor: Browser) -> None:
+    for path in ("/rooms/nowhere", "/rooms/nowhere/place", "/rooms/nowhere/status"):
+        assert visitor.open(path).status_code == 404
+
+
+def test_a_concert_of_another_room_is_not_taken_for_this_one(sale: Sale, visitor: Browser) -> None:
+    sale.room("side", capacity=1)
+    elsewhere = sale.concert(room="side")
+    assert visitor.open(f"/rooms/main?concert={elsewhere}").status_code == 200
+    assert "Winter Songs" not in visitor.read(f"/rooms/main?concert={elsewhere}").text
+    assert visitor.open("/rooms/main?concert=999999").status_code == 200
+
+
+def test_a_place_whose_token_is_superseded_is_no_place(sale: Sale, visitor: Browser) -> None:
+    concert = full_house(sale)
+    fan = sale.fan()
+    fan.join(concert)
+    visitor.become(fan)
+    fan.call("DELETE", "/v1/enqueues")
+    fan.join(concert)
+    assert "You are not in line" in visitor.read(f"/rooms/main?concert={concert}").text
+
+
+def test_without_a_concert_the_way_in_leads_home(sale: Sale, visitor: Browser) -> None:
+    visitor.send(visitor.read("/rooms/main").form_to("/join"))
+    assert visitor.open("/rooms/main").headers["Location"] == "/"
