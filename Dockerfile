@@ -54,6 +54,6 @@ HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \
 # The flags are those of `concert/local/processes.py`, which says why each is there. No stream
 # runs in this process, so it needs fewer threads, and requests get longer to end.
 CMD ["python", "-m", "granian", "--interface", "wsgi", "--host", "0.0.0.0", "--port", "8000", \
-    "--workers", "2", "--blocking-threads", "48", "--backlog", "1024", "--backpressure", "1024", \
+    "--workers", "2", "--blocking-threads", "16", "--backlog", "1024", "--backpressure", "1024", \
     "--respawn-failed-workers", "--respawn-interval", "1", "--workers-kill-timeout", "10", \
     "--no-ws", "--log-level", "error", "app:app"]

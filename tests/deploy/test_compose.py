@@ -116,7 +116,7 @@ def test_the_web_command_is_the_local_one() -> None:
     local = list(local_parts(settings, "")[0].command[1:])
     # Streams run elsewhere: fewer threads are enough, and what is being answered gets longer to end.
     local[local.index("--workers-kill-timeout") + 1] = "10"
-    local[local.index("--blocking-threads") + 1] = "48"
+    local[local.index("--blocking-threads") + 1] = "16"
     assert image_command()[1:] == local
 
 
