@@ -47,7 +47,8 @@ def publish_seats(
     The database has committed by then, so a fact that cannot be told is logged and
     not raised: every page that connects anew begins with a snapshot.
     """
-    fact = {"seats": list(seat_nos), "state": state, "holder": str(holder) if holder else None}
+    owner = str(holder) if holder else None
+    fact: dict[str, object] = {"seats": list(seat_nos), "state": state, "holder": owner}
     _publish(performance_channel(performance_id), "seats", fact)
 
 
