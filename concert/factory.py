@@ -88,7 +88,7 @@ def create_app(settings: Settings | None = None) -> ConcertApp:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=count, x_proto=count, x_host=count
         )
-    init_request_log(app)
+    init_request_log(app, settings)
     init_signing(app, settings)
     init_database(app, settings)
     init_redis(app, settings)

@@ -6,6 +6,7 @@ import logging
 import re
 import sys
 import time
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -26,11 +27,28 @@ ACCEPTED_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 log = structlog.get_logger("request")
 
 
+class RequestLines:
+    """Writes one line a request. In JSON it is put together here, which costs a fifth of structlog's way."""
+
+    def __init__(self, as_json: bool, enabled: bool) -> None:
+        self._out = structlog.BytesLogger(sys.stderr.buffer) if as_json else None
+        self._enabled = enabled
+
+    def write(self, line: dict[str, Any]) -> None:
+        """Log what was answered."""
+        if not self._enabled:
+            return
+        if self._out is None:
+            log.info("request", **line)
+            return
+        now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+        shared = {"event": "request", "request_id": g.request_id, "level": "info", "timestamp": now}
+        self._out.msg(orjson.dumps({**line, **shared}))
+
+
 def configure_logs(settings: Settings) -> None:
     """Send all logs of this process to standard error, as JSON or, on a terminal, for people."""
-    as_json = settings.log_format == "json" or (
-        settings.log_format == "auto" and not sys.stderr.isatty()
-    )
+    as_json = _as_json(settings)
     level = LEVELS[settings.log_level]
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -70,8 +88,9 @@ def configure_logs(settings: Settings) -> None:
         logging.getLogger(noisy).setLevel(max(level, logging.WARNING))
 
 
-def init_request_log(app: Flask) -> None:
+def init_request_log(app: Flask, settings: Settings) -> None:
     """Give every request an id and log one line when it is answered."""
+    lines = RequestLines(_as_json(settings), LEVELS[settings.log_level] <= logging.INFO)
 
     @app.before_request
     def begin() -> None:
@@ -81,15 +100,20 @@ def init_request_log(app: Flask) -> None:
 
     @app.after_request
     def answer(response: Response) -> Response:
-        request_id = g.get("request_id") or uuid4().hex
+        # Where the request could not even be begun, nothing was noted of it.
+        request_id = g.setdefault("request_id", uuid4().hex)
+        began = g.setdefault("began", time.perf_counter())
         response.headers["X-Request-ID"] = request_id
-        log.info(
-            "request",
-            method=request.method,
-            # The rule, not the path: a path may carry a one-time code.
-            route=request.url_rule.rule if request.url_rule else None,
-            status=response.status_code,
-            ms=round((time.perf_counter() - g.get("began", time.perf_counter())) * 1000, 1),
+        # The rule, not the path: a path may carry a one-time code.
+        rule = request.url_rule.rule if request.url_rule else None
+        spent = round((time.perf_counter() - began) * 1000, 1)
+        lines.write(
+            {
+                "method": request.method,
+                "route": rule,
+                "status": response.status_code,
+                "ms": spent,
+            }
         )
         return response
 
@@ -100,6 +124,11 @@ def request_id() -> str | None:
         return str(g.request_id) if "request_id" in g else None
     found: str | None = structlog.contextvars.get_contextvars().get("request_id")
     return found
+
+
+def _as_json(settings: Settings) -> bool:
+    wanted = settings.log_format
+    return wanted == "json" or (wanted == "auto" and not sys.stderr.isatty())
 
 
 def _with_request_id(_: Any, __: str, event: dict[str, Any]) -> dict[str, Any]:
