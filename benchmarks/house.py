@@ -171,6 +171,8 @@ def open_house() -> Iterator[House]:
             secret_keys=("a key for benchmarks that is long enough",),
             organiser_key="the organiser's key",
             log_level="error",
+            # As in the container: the open streams are another process's part there.
+            web_threads=16,
         )
         app = create_app(settings)
         held.enter_context(app.app_context())
@@ -186,7 +188,7 @@ def open_house() -> Iterator[House]:
 
 @contextlib.contextmanager
 def _granian(settings: Settings, target: str, port: int, log: Path) -> Iterator[None]:
-    """Run an app just as ``concert up`` runs the service."""
+    """Run an app as ``concert up`` runs the service, with the container's number of threads."""
     web = local_parts(settings.model_copy(update={"port": port}), settings.redis_url)[0]
     environment = {
         **os.environ,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
+import random
 import re
 import sys
 import time
 from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
 
 import orjson
 import structlog
@@ -31,7 +31,7 @@ class RequestLines:
     """Writes one line a request. In JSON it is put together here, which costs a fifth of structlog's way."""
 
     def __init__(self, as_json: bool, enabled: bool) -> None:
-        self._out = structlog.BytesLogger(sys.stderr.buffer) if as_json else None
+        self._out = sys.stderr.buffer if as_json else None
         self._enabled = enabled
 
     def write(self, line: dict[str, Any]) -> None:
@@ -43,7 +43,9 @@ class RequestLines:
             return
         now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
         shared = {"event": "request", "request_id": g.request_id, "level": "info", "timestamp": now}
-        self._out.msg(orjson.dumps({**line, **shared}))
+        # One write for one line: lines of several threads stay apart.
+        self._out.write(orjson.dumps({**line, **shared}, option=orjson.OPT_APPEND_NEWLINE))
+        self._out.flush()
 
 
 def configure_logs(settings: Settings) -> None:
@@ -95,13 +97,13 @@ def init_request_log(app: Flask, settings: Settings) -> None:
     @app.before_request
     def begin() -> None:
         given = request.headers.get("X-Request-ID", "")
-        g.request_id = given if ACCEPTED_ID.fullmatch(given) else uuid4().hex
+        g.request_id = given if ACCEPTED_ID.fullmatch(given) else _new_id()
         g.began = time.perf_counter()
 
     @app.after_request
     def answer(response: Response) -> Response:
         # Where the request could not even be begun, nothing was noted of it.
-        request_id = g.setdefault("request_id", uuid4().hex)
+        request_id = g.setdefault("request_id", _new_id())
         began = g.setdefault("began", time.perf_counter())
         response.headers["X-Request-ID"] = request_id
         # The rule, not the path: a path may carry a one-time code.
@@ -124,6 +126,12 @@ def request_id() -> str | None:
         return str(g.request_id) if "request_id" in g else None
     found: str | None = structlog.contextvars.get_contextvars().get("request_id")
     return found
+
+
+def _new_id() -> str:
+    """An id to find a request by. It is no secret, and asking the system for randomness would
+    let another thread have the interpreter for nothing."""
+    return f"{random.getrandbits(128):032x}"
 
 
 def _as_json(settings: Settings) -> bool:
