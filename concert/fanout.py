@@ -110,16 +110,20 @@ class Fanout:
                     continue
                 channel = message["channel"].decode()
                 if message["type"] == "subscribe":
-                    self._stands(channel)
-                    if missed:
+                    # redis-py mends a broken connection by itself, and subscribes once more.
+                    if self._stands(channel) or missed:
                         self._tell(channel, Fact("resync", {}))
                 elif message["type"] == "message":
                     told = orjson.loads(message["data"])
                     self._tell(channel, Fact(told.get("type", ""), told["data"]))
 
-    def _stands(self, channel: str) -> None:
+    def _stands(self, channel: str) -> bool:
+        """Note that a subscription stands; says whether it stood before."""
         with self._lock:
-            self._subscribed.setdefault(channel, threading.Event()).set()
+            stands = self._subscribed.setdefault(channel, threading.Event())
+            before = stands.is_set()
+            stands.set()
+        return before
 
     def _stands_no_more(self, channels: set[str]) -> None:
         with self._lock:
