@@ -77,8 +77,12 @@ def commands() -> None:
 @commands.command()
 def up() -> int:
     """Start everything on this machine, and stop it on Ctrl-C."""
-    from concert.local import run  # not at the top: a container goes without its packages
-
+    try:
+        from concert.local import run  # not at the top: a container goes without its packages
+    except ModuleNotFoundError as error:
+        raise click.ClickException(
+            f"{error.name} is missing. Install the packages of the local servers: concert[local]"
+        ) from error
     return run.up(load_settings(), _prepare)
 
 

@@ -156,3 +156,15 @@ def test_a_command_starts_the_servers_that_nobody_has_named(run: Run) -> None:
         nowhere = {"DATABASE_URL": "", "REDIS_URL": "", "CONCERT_DATA_DIR": str(directory / "d")}
         assert run("migrate", **nowhere).returncode == 0
         assert run("rooms", **nowhere).stdout.startswith("main: ")
+
+
+def test_up_without_the_packages_of_the_local_servers_is_one_line_and_exit_1() -> None:
+    without = "import sys; sys.modules['psutil'] = None; from concert.cli import main; "
+    done = subprocess.run(
+        [sys.executable, "-c", without + "sys.exit(main(['up']))"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "psutil is missing" in refused(done)
