@@ -114,7 +114,7 @@ def connection() -> Iterator[Connection]:
     if outage.lasts():
         raise Unavailable("The database")
     with unavailable_on_failure():
-        pool = opened_pool()
+        pool: ConnectionPool[Connection] = current_app.extensions["concert.pool"]
         link = _checked_out(pool)
         try:
             yield link
@@ -152,20 +152,14 @@ def unavailable_on_failure() -> Iterator[None]:
         raise
 
 
-def opened_pool() -> ConnectionPool[Connection]:
-    """The app's pool, opened on first use so that a forked process has its own."""
-    pool: ConnectionPool[Connection] = current_app.extensions["concert.pool"]
-    if pool.closed:
-        pool.open()
-    return pool
-
-
 def _checked_out(pool: ConnectionPool[Connection]) -> Connection:
     """A connection whose server is still there, as far as the socket knows; this asks no server.
 
     The pool's own check would hand the same dead connection out again, since nothing has
     told it that it is dead, and would wait between two of them.
     """
+    if pool.closed:
+        pool.open()  # on first use, so that a forked process has its own connections
     while True:
         link = pool.getconn()
         poller = select.poll()
@@ -180,8 +174,6 @@ def _checked_out(pool: ConnectionPool[Connection]) -> Connection:
 
 
 def _checkout_for_sqlalchemy(pool: ConnectionPool[Connection]) -> Any:
-    if pool.closed:
-        pool.open()
     link = _checked_out(pool)
     link.autocommit = False
     return link

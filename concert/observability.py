@@ -120,14 +120,6 @@ def init_request_log(app: Flask, settings: Settings) -> None:
         return response
 
 
-def request_id() -> str | None:
-    """The id of the request or job that is being served, to pass on to a job."""
-    if has_request_context():
-        return str(g.request_id) if "request_id" in g else None
-    found: str | None = structlog.contextvars.get_contextvars().get("request_id")
-    return found
-
-
 def _new_id() -> str:
     """An id to find a request by. It is no secret, and asking the system for randomness would
     let another thread have the interpreter for nothing."""

@@ -71,7 +71,7 @@ def get_dates(path: ConcertPath) -> Response:
     """For those whose turn it is."""
     concert = concert_of(path.concert_id)
     enter(queue_token(), concert.room)
-    dates = _bookable(concert)
+    dates = concert.bookable(datetime.now(UTC))
     counts = seat_counts([date.performance_id for date in dates])
     return answer({"dates": [date_document(date, counts[date.performance_id]) for date in dates]})
 
@@ -89,7 +89,7 @@ def get_seats(path: ConcertPath, query: WhichDate) -> Response:
     token = queue_token()
     enter(token, concert.room)
     if query.date is None and query.performance_id is None:
-        dates = _bookable(concert)
+        dates = concert.bookable(datetime.now(UTC))
     else:
         dates = [find_performance(concert, date=query.date, performance_id=query.performance_id)]
         require_on_sale(dates[0])
@@ -156,8 +156,3 @@ def concert_document(concert: Concert) -> dict[str, Any]:
 def listed_document(listed: Listed) -> dict[str, Any]:
     """A concert as JSON shows it."""
     return {**concert_document(listed.concert), "sales": listed.sales}
-
-
-def _bookable(concert: Concert) -> list[Performance]:
-    now = datetime.now(UTC)
-    return [performance for performance in concert.performances if performance.on_sale(now)]

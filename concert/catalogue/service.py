@@ -56,6 +56,10 @@ class Concert:
     room: str
     performances: tuple[Performance, ...]
 
+    def bookable(self, now: datetime) -> list[Performance]:
+        """The performances that are sold at this moment."""
+        return [performance for performance in self.performances if performance.on_sale(now)]
+
 
 @dataclass(frozen=True, slots=True)
 class Listed:
@@ -311,7 +315,7 @@ def _with_unsold_seats(link: Connection, concerts: Sequence[Concert]) -> set[int
 
 
 def _sales_of(concert: Concert, unsold: set[int], now: datetime) -> Sales:
-    on_sale = [performance for performance in concert.performances if performance.on_sale(now)]
+    on_sale = concert.bookable(now)
     if any(performance.performance_id in unsold for performance in on_sale):
         return "on_sale"
     if any(performance.sales_open_at > now for performance in concert.performances):

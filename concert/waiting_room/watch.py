@@ -92,8 +92,8 @@ class PlaceWatch:
         far = place is not None and place.position is not None and place.position > NEAR_POSITION
         crowd = len(self._viewers) / ASKED_AT_ONCE * TICK_SECONDS
         pause = min(FAR_SECONDS, max(TICK_SECONDS, crowd)) if far else TICK_SECONDS
-        viewer.due = time.monotonic() + pause * 0.9
         now = time.monotonic()
+        viewer.due = now + pause * 0.9
         if place is not None and _same(viewer.last, place):
             behind_changed = viewer.last.waiting != place.waiting
             if not behind_changed or now - viewer.shown_at < BEHIND_SECONDS:

@@ -21,7 +21,15 @@ from concert.idempotency import Attempt
 from concert.payments.service import pay_reservation, payment_of_reservation
 from concert.reservations.service import Reservation, release_reservation, reservation_of
 from concert.wallet.service import balance_of, charge
-from concert.web.door import go_to, new_form_key, new_pages, queue_token, render, require_user
+from concert.web.door import (
+    go_to,
+    new_form_key,
+    new_pages,
+    private,
+    queue_token,
+    render,
+    require_user,
+)
 from concert.web.seats import map_url
 
 pages = new_pages("checkout")
@@ -99,9 +107,7 @@ def _page(reservation: Reservation, *, refused: str = "", status: int = 200) -> 
     }
     part = request.args.get("part") == "checkout"
     template = "checkout/_checkout.html" if part else "checkout/page.html"
-    response = render(template, status, **shown)
-    response.headers["Cache-Control"] = "no-store"
-    return response
+    return private(render(template, status, **shown))
 
 
 def _what(reservation: Reservation) -> tuple[Concert, Performance]:

@@ -196,6 +196,12 @@ def render(template: str, status: int = 200, **context: Any) -> Response:
     return Response(render_template(template, **context), status=status, mimetype="text/html")
 
 
+def private(response: Response) -> Response:
+    """The answer, to be kept by nobody: not even going back may show it as it was."""
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
 def go_to(address: str) -> Response:
     """Send the browser on to another page with a GET, after a POST; htmx loads it as a whole page."""
     if is_htmx():

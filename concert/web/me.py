@@ -18,6 +18,7 @@ from concert.web.door import (
     keep_language,
     keep_user_token,
     new_pages,
+    private,
     render,
     require_user,
     user_or_new,
@@ -66,17 +67,17 @@ def offer() -> Response:
         border=4, scale=4, dark="#000", light="#fff", omitsize=True, svgclass="qr", lineclass=None
     )
     until = datetime.now(UTC) + timedelta(seconds=OFFER_SECONDS)
-    return _kept_by_nobody(render("me/offer.html", address=address, qr=drawn, until=until))
+    return private(render("me/offer.html", address=address, qr=drawn, until=until))
 
 
 @pages.get("/me/continue/<code>")
 def confirm(code: str) -> Response:
     """Ask before using the code up: whoever previews links opens them as well."""
     if not offer_stands(code):
-        return _kept_by_nobody(render("me/over.html", 404))
+        return private(render("me/over.html", 404))
     known = current_user()
     name = user_name(known) if known else None
-    return _kept_by_nobody(render("me/confirm.html", code=code, is_known=bool(known), name=name))
+    return private(render("me/confirm.html", code=code, is_known=bool(known), name=name))
 
 
 @pages.post("/me/continue/<code>")
@@ -85,7 +86,7 @@ def take(code: str) -> Response:
     try:
         user_id = take_offer(code)
     except NotFound:
-        return _kept_by_nobody(render("me/over.html", 404))
+        return private(render("me/over.html", 404))
     keep_user_token(user_id, issue_user_token(user_id))
     flash(
         _("This device is yours now: your tickets, your wallet and your place in line are here."),
@@ -105,8 +106,3 @@ def _page(fault: str | None = None, status: int = 200) -> Response:
         longest_name=LONGEST_NAME,
         fault=fault,
     )
-
-
-def _kept_by_nobody(response: Response) -> Response:
-    response.headers["Cache-Control"] = "no-store"
-    return response

@@ -43,7 +43,7 @@ from concert.settings import Settings
 from concert.waiting_room import service as waiting_room
 from concert.waiting_room.service import Visit
 from concert.waiting_room.tokens import QueueToken
-from concert.web.door import go_to, new_pages, queue_token, render
+from concert.web.door import go_to, new_pages, private, queue_token, render
 from concert.web.language import language
 from concert.web.waiting_room import room_url
 
@@ -57,11 +57,10 @@ def dates(concert_id: int) -> Response:
     visit = _visit(concert)
     if visit is None:
         return go_to(room_url(concert.room, concert))
-    now = datetime.now(UTC)
-    bookable = [performance for performance in concert.performances if performance.on_sale(now)]
+    bookable = concert.bookable(datetime.now(UTC))
     if len(bookable) == 1:
         return go_to(map_url(concert, bookable[0]))
-    return _private(
+    return private(
         render(
             "seats/dates.html",
             concert=concert,
@@ -83,7 +82,7 @@ def choose(concert_id: int, date: str) -> Response:
         return go_to(room_url(concert.room, concert))
     require_on_sale(performance)
     if request.args.get("part") == "states":
-        return _private(Response(_states(performance, visit.token.user_id), mimetype="text/plain"))
+        return private(Response(_states(performance, visit.token.user_id), mimetype="text/plain"))
     return _page(concert, performance, visit)
 
 
@@ -191,8 +190,8 @@ def _page(
         "query": request.query_string.decode() if request.args.get("performance") else "",
     }
     if request.args.get("part") == "map":
-        return _private(render("seats/_map.html", **shown))
-    return _private(render("seats/page.html", status, **shown))
+        return private(render("seats/_map.html", **shown))
+    return private(render("seats/page.html", status, **shown))
 
 
 def _states(performance: Performance, user_id: UUID) -> str:
@@ -239,8 +238,3 @@ def _visit(concert: Concert) -> Visit | None:
 
 def _to_checkout(held: Reservation) -> Response:
     return go_to(url_for("checkout.show", reservation_id=held.reservation_id))
-
-
-def _private(response: Response) -> Response:
-    response.headers["Cache-Control"] = "no-store"
-    return response

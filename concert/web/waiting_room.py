@@ -19,6 +19,7 @@ from concert.web.door import (
     keep_for_a_day,
     keep_queue_token,
     new_pages,
+    private,
     queue_token,
     render,
     user_or_new,
@@ -35,7 +36,7 @@ def room(slug: str) -> Response:
     place = _my_place(slug)
     if place is not None and place.status == "admitted":
         return go_to(way_in(concert))
-    return _private(
+    return private(
         render("waiting_room/page.html", **_shown(room, concert, place), state=room_state(slug))
     )
 
@@ -72,8 +73,8 @@ def place(slug: str) -> Response:
     concert = concert_behind(slug)
     place = _my_place(slug)
     if place is None:
-        return _private(render("waiting_room/_no_place.html", room=room, concert=concert))
-    return _private(render("waiting_room/_place.html", **place_shown(place, concert)))
+        return private(render("waiting_room/_no_place.html", room=room, concert=concert))
+    return private(render("waiting_room/_place.html", **place_shown(place, concert)))
 
 
 @pages.get("/rooms/<slug>/status")
@@ -159,8 +160,3 @@ def _start_cookie(slug: str) -> str:
 def _start(slug: str) -> int:
     value = request.cookies.get(_start_cookie(slug), "")
     return int(value) if value.isascii() and value.isdigit() and len(value) < 9 else 0
-
-
-def _private(response: Response) -> Response:
-    response.headers["Cache-Control"] = "no-store"
-    return response

@@ -14,6 +14,7 @@ from concert.web.door import (
     go_to,
     new_form_key,
     new_pages,
+    private,
     render,
     safe_path,
     user_or_new,
@@ -92,5 +93,4 @@ def _page(came_from: str | None, fault: str | None = None, status: int = 200) ->
         came_from=safe_path(came_from, ""),
     )
     # Going back must show the balance as it is, in a form with a key of its own.
-    response.headers["Cache-Control"] = "no-store"
-    return response
+    return private(response)
