@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from statistics import median_low
 from typing import Any
 
 import pytest
@@ -47,13 +48,13 @@ def redis_calls(app: ConcertApp) -> int:
     return sum(stats.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in ("evalsha", "eval"))
 
 
-def fewest(trips: list[int]) -> int:
+def usual(trips: list[int]) -> int:
     """The round trips that somebody waits for, of several that do the same.
 
-    An answer may overtake a message that was sent without waiting for it, which looks like one
-    turn more; a turn that is waited for is there every time.
+    An answer may overtake a message that was sent without waiting for it, which counts a turn
+    too many or too few now and then; a turn that is waited for is there every time.
     """
-    return min(trips)
+    return median_low(trips)
 
 
 def through(fan: Fan, app: ConcertApp) -> Fan:
@@ -76,7 +77,7 @@ def test_holding_takes_at_most_three_round_trips_and_one_redis_call(
         assert held.status_code == 200
         calls.append(redis_calls(counted_app) - before)
         trips += found
-    assert 1 <= fewest(trips[WARM:]) <= 3, trips
+    assert 1 <= usual(trips[WARM:]) <= 3, trips
     assert set(calls) == {1}
 
 
@@ -93,14 +94,17 @@ def test_paying_takes_at_most_four_round_trips(
             paid = fan.pay(concert, number, headers=KEYS[keyed](number))
         assert paid.status_code == 200
         trips += found
-    assert 1 <= fewest(trips[WARM:]) <= 4, trips
+    assert 1 <= usual(trips[WARM:]) <= 4, trips
 
 
 def test_joining_and_asking_are_one_redis_call_each_and_none_to_postgresql(
     sale: Sale, counted_app: ConcertApp, wire: Wire
 ) -> None:
     sale.concert()
-    through(sale.fan(), counted_app).join()
+    # The first call of a script on a new server sends its text as well.
+    first = through(sale.fan(), counted_app)
+    first.join()
+    first.place()
     fan = through(sale.fan(), counted_app)
     before = redis_calls(counted_app)
     with wire.counted() as found:
@@ -115,16 +119,12 @@ def test_the_counter_counts_what_is_sent_in_turns_and_not_what_is_sent_together(
 ) -> None:
     from concert.database import connection
 
-    together: list[int] = []
     with counted_app.app_context(), connection() as link:
         link.execute("SELECT 1")
         with wire.counted() as in_turns:
             for _ in range(3):
                 link.execute("SELECT 1")
-        for _ in range(20):
-            with wire.counted() as found, link.pipeline():
-                for _ in range(3):
-                    link.execute("SELECT 2")
-            together += found
+        with wire.counted() as together:
+            link.execute("SELECT 2; SELECT 2; SELECT 2")
     assert in_turns == [3]
-    assert fewest(together) == 1
+    assert together == [1]
