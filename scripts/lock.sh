@@ -8,7 +8,7 @@ compile() {
     local file=$1
     shift
     .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-        --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+        --no-emit-index-url --no-emit-find-links --no-strip-extras --custom-compile-command "make lock" \
         --upgrade "$@" --output-file "$file" pyproject.toml
     echo "$file: $(grep -c '==' "$file") packages"
 }
