@@ -18,8 +18,8 @@ import psutil
 from benchmarks import figures
 from benchmarks.house import House, open_house
 from benchmarks.load import LoadError
-from concert.database import connection
-from concert.redis_client import redis
+from concert.ground.database import connection
+from concert.ground.redis_client import redis
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = (

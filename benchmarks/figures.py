@@ -12,9 +12,9 @@ from typing import Any, Literal
 from benchmarks.house import ROOM, RUSH, House, Stock, user_id
 from benchmarks.load import LoadError, Request, paced, percentile, pgbench, replay
 from concert.catalogue.service import Concert, NewDate, create_concert
-from concert.database import connection
+from concert.ground.database import connection
+from concert.ground.redis_client import redis
 from concert.payments.queries import PAY
-from concert.redis_client import redis
 from concert.reservations.queries import HOLD
 from concert.waiting_room.keys import room_keys
 from concert.waiting_room.rooms import change_room, create_room

@@ -22,13 +22,13 @@ import flask_migrate
 
 from concert.accounts.service import issue_user_token
 from concert.catalogue.service import NewDate, create_concert
-from concert.database import connection
 from concert.factory import ConcertApp, create_app
+from concert.ground.database import connection
+from concert.ground.redis_client import redis
+from concert.ground.settings import Settings, load_settings
 from concert.local.launch import end_session, launch
 from concert.local.processes import local_parts
 from concert.local.servers import EmbeddedPostgres, EmbeddedRedis
-from concert.redis_client import redis
-from concert.settings import Settings, load_settings
 from concert.waiting_room.keys import room_keys
 from concert.waiting_room.rooms import create_room
 from concert.waiting_room.tokens import QueueToken

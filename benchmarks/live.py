@@ -29,11 +29,11 @@ from playwright.sync_api import sync_playwright
 from benchmarks.load import percentile
 from concert.accounts.service import issue_user_token
 from concert.catalogue.service import NewDate, create_concert
-from concert.database import connection
 from concert.factory import create_app
+from concert.ground.database import connection
+from concert.ground.settings import load_settings
 from concert.local.instance import attach_environment
 from concert.reservations.service import hold_seats, release_reservation
-from concert.settings import load_settings
 from concert.waiting_room import rooms, service
 from concert.waiting_room.tokens import QueueToken
 

@@ -7,8 +7,7 @@ The house, from the front door down (imports go down only):
 - doors: ``web`` (pages), ``api`` (JSON), ``jobs`` (the clock); never each other
 - rooms: ``payments``, then ``reservations``, then ``waiting_room``, ``wallet``,
   ``catalogue`` and ``accounts`` (never each other)
-- ground: ``idempotency``, ``events``, ``database``, ``redis_client``,
-  ``observability``, ``errors``, ``settings``
+- ``ground``: settings, PostgreSQL, Redis, errors, facts, tokens, logs, health
 
 A door loads, authorises, calls one service function and renders. A service
 function is one unit of work. The database referees races over seats and money;

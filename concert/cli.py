@@ -15,11 +15,11 @@ import click
 import flask_migrate
 
 from concert.catalogue.service import NewDate, add_dates, create_concert, is_empty
-from concert.database import unavailable_on_failure
-from concert.errors import DomainError
 from concert.factory import create_app
+from concert.ground.database import unavailable_on_failure
+from concert.ground.errors import DomainError
+from concert.ground.settings import Settings, SettingsError, load_settings
 from concert.local.errors import LocalError
-from concert.settings import Settings, SettingsError, load_settings
 from concert.waiting_room import rooms as room_service
 
 LISTED = ("capacity", "admit_per_minute", "entry_seconds", "visit_seconds", "opens_at", "paused")

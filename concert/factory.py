@@ -15,13 +15,20 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 import concert.models  # noqa: F401  # registers every table
 from concert import api, web
+from concert.accounts.new_users import init_limits
 from concert.api.openapi import INFO, SECURITY_SCHEMES, ApiRequest, answer_invalid
-from concert.database import init_database
-from concert.health import health
-from concert.observability import configure_logs, init_request_log
-from concert.redis_client import init_redis
-from concert.settings import Settings, load_settings
-from concert.signing import init_signing
+from concert.catalogue.service import init_catalogue
+from concert.ground.database import init_database
+from concert.ground.fanout import init_fanout
+from concert.ground.health import health
+from concert.ground.observability import configure_logs, init_request_log
+from concert.ground.parts import keep
+from concert.ground.redis_client import init_redis
+from concert.ground.settings import Settings, load_settings
+from concert.ground.signing import init_signing
+from concert.ground.streams import init_streams
+from concert.reservations.service import init_reservations
+from concert.waiting_room.watch import init_place_watch
 
 ROOT = Path(__file__).resolve().parent.parent
 JSON_PATHS = ("/v1/", "/openapi.json", "/healthz", "/readyz", "/metrics")
@@ -80,7 +87,7 @@ def create_app(settings: Settings | None = None) -> ConcertApp:
         static_folder=None,  # concert.web.assets serves the files
         root_path=str(ROOT),
     )
-    app.extensions["concert.settings"] = settings
+    keep(app, settings)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.config["MIGRATIONS_DIRECTORY"] = ROOT / "migrations"
     if settings.trusted_proxies:
@@ -92,6 +99,12 @@ def create_app(settings: Settings | None = None) -> ConcertApp:
     init_signing(app, settings)
     init_database(app, settings)
     init_redis(app, settings)
+    init_fanout(app, settings)
+    init_streams(app, settings)
+    init_limits(app)
+    init_catalogue(app)
+    init_place_watch(app)
+    init_reservations(app)
     app.register_blueprint(health)
     api.register(app)
     web.register(app, settings)

@@ -2,7 +2,7 @@
 
 from concert.accounts.models import User
 from concert.catalogue.models import Concert, Performance, Seat
-from concert.idempotency import IdempotencyKey
+from concert.ground.idempotency import IdempotencyKey
 from concert.payments.models import Payment
 from concert.reservations.models import Reservation
 from concert.waiting_room.models import CompletedPlace, Room

@@ -9,7 +9,7 @@ from alembic import context
 from flask import current_app
 from sqlalchemy import text
 
-from concert.database import db
+from concert.ground.database import db
 
 MIGRATION_LOCK = 4_301_907
 

@@ -9,7 +9,7 @@ import flask_migrate
 import pytest
 
 from concert.factory import ConcertApp, create_app
-from concert.settings import Settings, load_settings
+from concert.ground.settings import Settings, load_settings
 from tests.sale import ORGANISER_KEY, Sale, empty_everything
 from tests.servers import SharedPostgres, own_database, own_redis
 

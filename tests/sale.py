@@ -11,9 +11,11 @@ from zoneinfo import ZoneInfo
 from werkzeug.test import TestResponse
 
 from concert.catalogue.service import Remembered
-from concert.database import connection
 from concert.factory import ConcertApp
-from concert.redis_client import redis
+from concert.ground.database import connection
+from concert.ground.parts import keep
+from concert.ground.redis_client import redis
+from concert.reservations.service import RememberedPrices
 from concert.waiting_room import service as waiting_room
 from concert.waiting_room.keys import room_keys
 
@@ -216,5 +218,5 @@ def empty_everything(app: ConcertApp) -> None:
 
 def forget_all(app: ConcertApp) -> None:
     """Make the process forget what it has read lately."""
-    app.extensions["concert.remembered"] = Remembered()
-    app.extensions.pop("concert.prices", None)
+    keep(app, Remembered())
+    keep(app, RememberedPrices())

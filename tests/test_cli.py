@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from concert.settings import Settings
+from concert.ground.settings import Settings
 from tests.sale import Sale
 from tests.servers import own_database, temporary_directory
 

@@ -6,8 +6,8 @@ import hashlib
 import secrets
 from uuid import UUID
 
-from concert.errors import NotFound
-from concert.redis_client import redis, unavailable_on_failure
+from concert.ground.errors import NotFound
+from concert.ground.redis_client import redis, unavailable_on_failure
 
 OFFER_SECONDS = 120
 

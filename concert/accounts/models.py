@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, DateTime, String, Uuid, func
 from sqlalchemy.orm import Mapped, mapped_column
 
-from concert.database import Base
+from concert.ground.database import Base
 
 LONGEST_NAME = 80
 

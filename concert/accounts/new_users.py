@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from flask import current_app
+from flask import Flask
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
-from concert.errors import RateLimited
-from concert.settings import Settings
+from concert.ground.errors import RateLimited
+from concert.ground.parts import keep, part
+from concert.ground.settings import Settings
+
+
+def init_limits(app: Flask) -> None:
+    """Count in this process."""
+    keep(app, MovingWindowRateLimiter(MemoryStorage()))
 
 
 def limit_new_users(address: str) -> None:
@@ -17,9 +23,8 @@ def limit_new_users(address: str) -> None:
     Raises:
         RateLimited: it has made as many in the last minute as it may, on this process.
     """
-    settings: Settings = current_app.extensions["concert.settings"]
-    limiter = current_app.extensions.setdefault(
-        "concert.limiter", MovingWindowRateLimiter(MemoryStorage())
-    )
-    if not limiter.hit(RateLimitItemPerMinute(settings.new_users_per_minute), "users", address):
+    settings = part(Settings)
+    if not part(MovingWindowRateLimiter).hit(
+        RateLimitItemPerMinute(settings.new_users_per_minute), "users", address
+    ):
         raise RateLimited(60)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
-from flask import current_app
-
 from concert.accounts.models import LONGEST_NAME
-from concert.database import connection
-from concert.errors import BadRequest, TokenInvalid, UnknownUser
-from concert.signing import sign, verify
+from concert.ground.database import connection
+from concert.ground.errors import BadRequest, TokenInvalid, UnknownUser
+from concert.ground.parts import part
+from concert.ground.settings import Settings
+from concert.ground.signing import sign, verify
 
 CREATE = "INSERT INTO users (id, name) VALUES (%s, %s)"
 READ = "SELECT name FROM users WHERE id = %s"
@@ -71,7 +71,7 @@ def rename_user(user_id: UUID, name: str | None) -> str | None:
 
 def issue_user_token(user_id: UUID) -> str:
     """A token of ``typ: user`` for this user."""
-    days: int = current_app.extensions["concert.settings"].user_token_days
+    days = part(Settings).user_token_days
     return sign("user", days * 86_400, {"sub": str(user_id)})
 
 

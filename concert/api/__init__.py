@@ -17,6 +17,7 @@ from concert.api import (
     wallet,
 )
 from concert.api.problems import answer_error
+from concert.ground.parts import keep
 
 __all__ = ["answer_error", "register"]
 
@@ -35,3 +36,4 @@ def register(app: OpenAPI) -> None:
     # Where two features have one path, the library keeps the operations of the last one only.
     app.paths.update(paths)
     app.register_blueprint(openapi.documents)
+    keep(app, openapi.ApiDocument())

@@ -14,9 +14,10 @@ from werkzeug.exceptions import UnsupportedMediaType
 
 from concert.accounts.service import user_of_token
 from concert.api.problems import PROBLEMS
-from concert.errors import BadRequest, TokenInvalid, TokenMissing
-from concert.idempotency import Attempt
-from concert.settings import Settings
+from concert.ground.errors import BadRequest, TokenInvalid, TokenMissing
+from concert.ground.idempotency import Attempt
+from concert.ground.parts import part
+from concert.ground.settings import Settings
 from concert.waiting_room import service as waiting_room
 from concert.waiting_room.tokens import QueueToken, queue_token_of
 
@@ -130,7 +131,7 @@ def _bearer_token() -> str:
 
 
 def _check_organiser(token: str) -> None:
-    settings: Settings = current_app.extensions["concert.settings"]
+    settings = part(Settings)
     # WSGI hands a header's bytes over as Latin-1; a key in another script is UTF-8.
     if not settings.organiser_key or not hmac.compare_digest(
         token.encode("latin-1", "replace"), settings.organiser_key.encode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,6 +14,7 @@ from flask_openapi3.models import SecurityScheme
 
 from concert.api.problems import answer_invalid
 from concert.api.schemas import Problem
+from concert.ground.parts import part
 
 __all__ = ["INFO", "SECURITY_SCHEMES", "ApiRequest", "answer_invalid", "documents"]
 
@@ -55,13 +57,19 @@ class ApiRequest(Request):
         return g.body if "body" in g else super().get_json(*arguments, **options)
 
 
+class ApiDocument:
+    """The OpenAPI document of an app, written when it is first asked for."""
+
+    @cached_property
+    def content(self) -> dict[str, Any]:
+        """The document; the current app's, so ask within one."""
+        return document()
+
+
 @documents.get("/openapi.json")
 def openapi_json() -> Response:
     """The document."""
-    found = current_app.extensions.get("concert.openapi")
-    if found is None:
-        found = current_app.extensions["concert.openapi"] = document()
-    return jsonify(found)
+    return jsonify(part(ApiDocument).content)
 
 
 @documents.get("/docs")

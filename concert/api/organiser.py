@@ -19,7 +19,7 @@ from concert.api.schemas import (
 )
 from concert.api.schemas import NewDate as NewDateAsked
 from concert.catalogue.service import NewDate, add_dates, concert_listed, create_concert
-from concert.errors import BadRequest
+from concert.ground.errors import BadRequest
 from concert.waiting_room.rooms import Room, change_room, create_room
 
 door = new_door("organiser", "Making concerts and setting rooms; with the organiser's key.")

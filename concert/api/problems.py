@@ -10,7 +10,7 @@ from flask import Response, g, request
 from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from concert.errors import DomainError, InsufficientBalance, SeatTaken
+from concert.ground.errors import DomainError, InsufficientBalance, SeatTaken
 
 log = structlog.get_logger()
 

@@ -10,7 +10,7 @@ from flask import Response
 from concert.api.door import answer, answers, new_door, queue_token, security, takes, user_id
 from concert.api.schemas import JoinAnswer, NewPlace, PlaceAnswer
 from concert.catalogue.service import concert_of
-from concert.streams import stream_response
+from concert.ground.streams import stream_response
 from concert.waiting_room import service
 from concert.waiting_room.service import Place
 from concert.waiting_room.watch import watch_place

@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from concert.database import Base
+from concert.ground.database import Base
 
 LARGEST_CAPACITY = 20_000
 HIGHEST_PRICE = 10_000_000

@@ -10,12 +10,13 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 import psycopg
-from flask import current_app
+from flask import Flask
 
 from concert.catalogue.models import HIGHEST_PRICE, LARGEST_CAPACITY, LONGEST_TITLE
-from concert.database import Connection, connection
-from concert.errors import AmbiguousDate, BadRequest, NotFound, SalesNotOpen
-from concert.settings import Settings
+from concert.ground.database import Connection, connection
+from concert.ground.errors import AmbiguousDate, BadRequest, NotFound, SalesNotOpen
+from concert.ground.parts import keep, part
+from concert.ground.settings import Settings
 
 USUAL_CAPACITY = 50
 MOST_DATES_AT_ONCE = 100
@@ -88,6 +89,11 @@ class Remembered:
     places: dict[int, tuple[int, str]] = field(default_factory=dict)
 
 
+def init_catalogue(app: Flask) -> None:
+    """Remember the concerts of this app."""
+    keep(app, Remembered())
+
+
 PERFORMANCE_COLUMNS = (
     "id, concert_id, date, starts_at, price, capacity, sales_open_at, sales_close_at"
 )
@@ -148,7 +154,7 @@ def concert_of(concert_id: int) -> Concert:
     Raises:
         NotFound: there is none with this number.
     """
-    found = _remembered().concerts.get(concert_id)
+    found = part(Remembered).concerts.get(concert_id)
     if found and found[0] > time.monotonic():
         return found[1]
     return _read_again(concert_id)
@@ -179,7 +185,7 @@ def place_of_performance(performance_id: int) -> tuple[int, str]:
     Raises:
         NotFound: there is no such performance.
     """
-    places = _remembered().places
+    places = part(Remembered).places
     if performance_id not in places:
         with connection() as link:
             row = link.execute(PLACE_OF_PERFORMANCE, (min(performance_id, LARGEST_ID),)).fetchone()
@@ -281,13 +287,8 @@ def _fitting(
 def _read_again(concert_id: int) -> Concert:
     with connection() as link:
         concert = _read_concert(link, concert_id)
-    _remembered().concerts[concert_id] = (time.monotonic() + REMEMBERED_SECONDS, concert)
+    part(Remembered).concerts[concert_id] = (time.monotonic() + REMEMBERED_SECONDS, concert)
     return concert
-
-
-def _remembered() -> Remembered:
-    remembered: Remembered = current_app.extensions.setdefault("concert.remembered", Remembered())
-    return remembered
 
 
 def _read_concert(link: Connection, concert_id: int) -> Concert:
@@ -333,7 +334,7 @@ def _create_performances(
 
 
 def _create_performance(link: Connection, concert_id: int, new: NewDate) -> Performance:
-    settings: Settings = current_app.extensions["concert.settings"]
+    settings = part(Settings)
     opens = new.sales_open_at or datetime.now(UTC)
     closes = new.sales_close_at or new.starts_at
     _check_date(new, opens, closes)

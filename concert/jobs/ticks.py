@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import structlog
 
-from concert import events
 from concert.catalogue.service import lately_closed
-from concert.health import note_tick
+from concert.ground import events
+from concert.ground.health import note_tick
 from concert.reservations.service import tidy_expired
 from concert.waiting_room import rooms, service
 

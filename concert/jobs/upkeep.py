@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import structlog
-from flask import current_app
 
-from concert import idempotency
+from concert.ground import idempotency
+from concert.ground.parts import part
+from concert.ground.settings import Settings
 from concert.reservations.service import differing_seats
-from concert.settings import Settings
 from concert.waiting_room import rooms, service
 from concert.wallet.service import differing_wallets
 
@@ -21,7 +21,7 @@ def clean_idempotency_keys() -> None:
 
 def forget_ended_places() -> None:
     """Drop what Redis remembers of places whose tokens have ended, too."""
-    settings: Settings = current_app.extensions["concert.settings"]
+    settings = part(Settings)
     for room in rooms.list_rooms():
         dropped = service.forget_ended(room.slug, settings.queue_token_hours * 3600 + 3600)
         log.info("ended_places_forgotten", room=room.slug, places=dropped)

@@ -15,10 +15,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from concert.ground.settings import Settings
 from concert.local.errors import LocalError
 from concert.local.lock import FileLock
 from concert.local.servers import EmbeddedPostgres, EmbeddedRedis, EmbeddedServer
-from concert.settings import Settings
 
 # How long one command waits for another, or for an instance that is still starting.
 PATIENCE_SECONDS = 60.0

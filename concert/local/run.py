@@ -18,12 +18,12 @@ from typing import Self
 import psutil
 
 import concert
+from concert.ground.settings import Settings
 from concert.local.errors import LocalError
 from concert.local.instance import PATIENCE_SECONDS, Instance, already_owned
 from concert.local.launch import end_session
 from concert.local.processes import Part, Supervisor, local_parts
 from concert.local.servers import EmbeddedServer
-from concert.settings import Settings
 
 TICK_SECONDS = 0.1
 HEALTHY_WITHIN_SECONDS = 60.0

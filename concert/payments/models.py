@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from concert.database import Base
+from concert.ground.database import Base
 
 
 class Payment(Base):

@@ -11,10 +11,10 @@ from uuid import UUID, uuid4
 
 import structlog
 
-from concert import events
 from concert.catalogue.service import Performance, require_seats
-from concert.database import Connection, connection
-from concert.errors import (
+from concert.ground import events
+from concert.ground.database import Connection, connection
+from concert.ground.errors import (
     HoldExpired,
     InsufficientBalance,
     NotAdmitted,
@@ -23,7 +23,7 @@ from concert.errors import (
     TokenExpired,
     Unavailable,
 )
-from concert.idempotency import Attempt, once
+from concert.ground.idempotency import Attempt, once
 from concert.payments import queries
 from concert.waiting_room import service as waiting_room
 from concert.waiting_room.tokens import QueueToken

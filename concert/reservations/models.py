@@ -19,7 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
-from concert.database import Base
+from concert.ground.database import Base
 
 
 class Reservation(Base):

@@ -5,19 +5,19 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal, NamedTuple
 from uuid import UUID, uuid4
 
 import structlog
-from flask import current_app
+from flask import Flask
 
-from concert import events
 from concert.catalogue.seating import best_together
 from concert.catalogue.service import REMEMBERED_SECONDS, Performance, require_seats
-from concert.database import Connection, array, connection
-from concert.errors import (
+from concert.ground import events
+from concert.ground.database import Connection, array, connection
+from concert.ground.errors import (
     AlreadyPaid,
     BadRequest,
     HoldExpired,
@@ -30,9 +30,10 @@ from concert.errors import (
     Unavailable,
     UnknownUser,
 )
-from concert.idempotency import Attempt, once, recall
+from concert.ground.idempotency import Attempt, once, recall
+from concert.ground.parts import keep, part
+from concert.ground.settings import Settings
 from concert.reservations import queries
-from concert.settings import Settings
 from concert.waiting_room import service as waiting_room
 from concert.waiting_room.tokens import QueueToken
 
@@ -82,6 +83,18 @@ class SeatCounts:
     sold: int
 
 
+@dataclass(slots=True)
+class RememberedPrices:
+    """What seats cost, as this process has read it: until when it may be believed, and the prices."""
+
+    by_performance: dict[int, tuple[float, tuple[int, ...]]] = field(default_factory=dict)
+
+
+def init_reservations(app: Flask) -> None:
+    """Remember the prices of this app's seats."""
+    keep(app, RememberedPrices())
+
+
 def hold_seats(
     token: QueueToken,
     room: str,
@@ -102,7 +115,7 @@ def hold_seats(
         IdempotencyConflict: the key was used for another request.
         Unavailable: PostgreSQL or Redis cannot be reached.
     """
-    settings: Settings = current_app.extensions["concert.settings"]
+    settings = part(Settings)
     wanted = require_seats(performance, seat_nos)
     visit = waiting_room.enter(token, room, hold_seconds=settings.hold_seconds)
     made = uuid4()
@@ -139,7 +152,7 @@ def hold_best_seats(
         NotTogether: there are not so many side by side.
         And what :func:`hold_seats` raises.
     """
-    settings: Settings = current_app.extensions["concert.settings"]
+    settings = part(Settings)
     if not 1 <= count <= settings.max_seats_per_user:
         raise BadRequest(f"Choose 1 to {settings.max_seats_per_user} seats.")
     waiting_room.enter(token, room)
@@ -221,9 +234,7 @@ def seat_letters(user_id: UUID | None, performance_ids: Sequence[int]) -> dict[i
 
 def seat_prices(performance_id: int) -> tuple[int, ...]:
     """What every seat costs (won), in number order, as this process read it lately."""
-    remembered: dict[int, tuple[float, tuple[int, ...]]] = current_app.extensions.setdefault(
-        "concert.prices", {}
-    )
+    remembered = part(RememberedPrices).by_performance
     found = remembered.get(performance_id)
     if found is None or found[0] < time.monotonic():
         with connection() as link:

@@ -10,9 +10,9 @@ from typing import Any
 
 import structlog
 
-from concert.database import connection
-from concert.errors import BadRequest, NotFound, Unavailable
-from concert.redis_client import redis, unavailable_on_failure
+from concert.ground.database import connection
+from concert.ground.errors import BadRequest, NotFound, Unavailable
+from concert.ground.redis_client import redis, unavailable_on_failure
 from concert.waiting_room.keys import room_keys
 from concert.waiting_room.models import LONGEST_SLUG
 from concert.waiting_room.scripts import MIRROR

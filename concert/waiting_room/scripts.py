@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from concert.redis_client import Script
+from concert.ground.redis_client import Script
 
 FOLDER = Path(__file__).parent / "lua"
 

@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from concert.database import connection
-from concert.errors import NotAdmitted, TokenExpired, TokenInvalid
-from concert.redis_client import redis, unavailable_on_failure
+from concert.ground.database import connection
+from concert.ground.errors import NotAdmitted, TokenExpired, TokenInvalid
+from concert.ground.redis_client import redis, unavailable_on_failure
 from concert.waiting_room.keys import room_keys
 from concert.waiting_room.rooms import build_up
 from concert.waiting_room.scripts import (

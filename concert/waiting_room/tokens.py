@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from flask import current_app
-
-from concert.errors import TokenInvalid
-from concert.signing import sign, verify
+from concert.ground.errors import TokenInvalid
+from concert.ground.parts import part
+from concert.ground.settings import Settings
+from concert.ground.signing import sign, verify
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class QueueToken:
 
     def encoded(self) -> str:
         """The token as it is handed out."""
-        hours: int = current_app.extensions["concert.settings"].queue_token_hours
+        hours = part(Settings).queue_token_hours
         claims = {"sub": str(self.user_id), "room": self.room, "seq": self.sequence}
         return sign("queue", hours * 3600, claims)
 

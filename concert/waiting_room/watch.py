@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import structlog
-from flask import Flask, current_app
+from flask import Flask
 
-from concert.errors import DomainError, Unavailable
-from concert.streams import HEARTBEAT_SECONDS
+from concert.ground.errors import DomainError, Unavailable
+from concert.ground.parts import keep, part
+from concert.ground.streams import HEARTBEAT_SECONDS
 from concert.waiting_room.service import Place, place_of, places_of
 from concert.waiting_room.tokens import QueueToken
 
@@ -116,6 +117,11 @@ class PlaceWatch:
         viewer.unread.put_nowait(None)
 
 
+def init_place_watch(app: Flask) -> None:
+    """Attach it to the app; it looks at nothing before somebody watches."""
+    keep(app, PlaceWatch(app))
+
+
 def watch_place(
     token: QueueToken, first: Place, heartbeat_seconds: float = HEARTBEAT_SECONDS
 ) -> Iterator[Place | None]:
@@ -123,7 +129,7 @@ def watch_place(
 
     Ends when the place is neither waiting nor admitted any more.
     """
-    watch = _watch()
+    watch = part(PlaceWatch)
 
     def changes() -> Iterator[Place | None]:
         yield first
@@ -146,12 +152,6 @@ def watch_place(
             watch.remove(viewer)
 
     return changes()
-
-
-def _watch() -> PlaceWatch:
-    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # the proxy's own way
-    found: PlaceWatch = app.extensions.setdefault("concert.place_watch", PlaceWatch(app))
-    return found
 
 
 def _looked_up(token: QueueToken) -> Place | None:

@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from concert.database import Base
+from concert.ground.database import Base
 
 HIGHEST_CHARGE = 10_000_000
 HIGHEST_BALANCE = 1_000_000_000

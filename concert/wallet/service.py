@@ -9,9 +9,9 @@ from uuid import UUID
 
 import psycopg
 
-from concert.database import Connection, connection
-from concert.errors import BadRequest, BalanceLimit, UnknownUser
-from concert.idempotency import Attempt, once
+from concert.ground.database import Connection, connection
+from concert.ground.errors import BadRequest, BalanceLimit, UnknownUser
+from concert.ground.idempotency import Attempt, once
 from concert.wallet.models import HIGHEST_BALANCE, HIGHEST_CHARGE
 
 MOST_ENTRIES = 100

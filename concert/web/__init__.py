@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from concert.settings import Settings
+from concert.ground.settings import Settings
 from concert.web import (
     assets,
     catalogue,

@@ -13,9 +13,11 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from flask import Blueprint, Flask, Response, current_app, redirect, request, url_for
+from flask import Blueprint, Flask, Response, redirect, request, url_for
 from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response as AnyResponse
+
+from concert.ground.parts import keep, part
 
 BUNDLE = "css/site.css"
 FIRST_IN_BUNDLE = ("tokens.css", "base.css")
@@ -61,7 +63,7 @@ class Assets:
 
 def init_assets(app: Flask) -> None:
     """Read the files, and give templates ``asset_url``."""
-    app.extensions["concert.assets"] = Assets(Path(app.root_path) / "static")
+    keep(app, Assets(Path(app.root_path) / "static"))
     app.register_blueprint(files)
     app.jinja_env.globals["asset_url"] = asset_url
 
@@ -123,8 +125,7 @@ def _answer(asset: Asset, cache_control: str) -> Response:
 
 
 def _assets() -> Assets:
-    found: Assets = current_app.extensions["concert.assets"]
-    return found
+    return part(Assets)
 
 
 def _asset(name: str, body: bytes) -> Asset:

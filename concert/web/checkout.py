@@ -8,7 +8,7 @@ from flask import Response, request, url_for
 
 from concert.catalogue.seating import row_of
 from concert.catalogue.service import Concert, Performance, concert_of, find_performance
-from concert.errors import (
+from concert.ground.errors import (
     AlreadyPaid,
     HoldExpired,
     InsufficientBalance,
@@ -17,7 +17,7 @@ from concert.errors import (
     TokenInvalid,
     TokenMissing,
 )
-from concert.idempotency import Attempt
+from concert.ground.idempotency import Attempt
 from concert.payments.service import pay_reservation, payment_of_reservation
 from concert.reservations.service import Reservation, release_reservation, reservation_of
 from concert.wallet.service import balance_of, charge

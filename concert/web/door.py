@@ -15,14 +15,15 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from flask import Blueprint, Flask, Response, current_app, g, render_template, request
+from flask import Blueprint, Flask, Response, g, render_template, request
 from flask_wtf.csrf import CSRFProtect
 
 from concert.accounts.new_users import limit_new_users
 from concert.accounts.service import create_user, issue_user_token
-from concert.errors import TokenExpired, TokenInvalid, TokenMissing
-from concert.settings import Settings
-from concert.signing import verify
+from concert.ground.errors import TokenExpired, TokenInvalid, TokenMissing
+from concert.ground.parts import part
+from concert.ground.settings import Settings
+from concert.ground.signing import verify
 from concert.waiting_room.tokens import QueueToken, queue_token_of
 from concert.web.language import COOKIE as LANGUAGE_COOKIE
 from concert.web.language import KEPT_SECONDS as LANGUAGE_SECONDS
@@ -230,7 +231,7 @@ def new_form_key() -> str:
 
 
 def _settings() -> Settings:
-    settings: Settings = current_app.extensions["concert.settings"]
+    settings = part(Settings)
     return settings
 
 

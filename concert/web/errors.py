@@ -16,7 +16,13 @@ from flask_babel import lazy_gettext as _
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from concert.errors import DomainError, InsufficientBalance, SeatLimit, SeatTaken, UnknownUser
+from concert.ground.errors import (
+    DomainError,
+    InsufficientBalance,
+    SeatLimit,
+    SeatTaken,
+    UnknownUser,
+)
 from concert.web.door import forget_user, is_htmx, render, safe_path
 from concert.web.formats import seat_list, won
 

@@ -8,7 +8,7 @@ from flask import Flask, g, has_request_context, request
 from flask_babel import Babel
 
 import concert
-from concert.settings import Settings
+from concert.ground.settings import Settings
 
 # In its own words, so that whoever reads only that language finds it.
 LANGUAGES = {"en": "English", "ko": "한국어"}

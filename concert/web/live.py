@@ -18,9 +18,9 @@ from concert.catalogue.service import (
     find_performance,
     place_of_performance,
 )
-from concert.events import performance_channel
-from concert.fanout import facts
-from concert.streams import Event, stream_response
+from concert.ground.events import performance_channel
+from concert.ground.fanout import facts
+from concert.ground.streams import Event, stream_response
 from concert.waiting_room import service
 from concert.waiting_room.service import Place
 from concert.waiting_room.tokens import QueueToken

@@ -11,7 +11,7 @@ from flask_babel import gettext as _
 from concert.accounts.devices import OFFER_SECONDS, offer_device, offer_stands, take_offer
 from concert.accounts.models import LONGEST_NAME
 from concert.accounts.service import checked_name, issue_user_token, rename_user, user_name
-from concert.errors import BadRequest, NotFound
+from concert.ground.errors import BadRequest, NotFound
 from concert.web.door import (
     current_user,
     go_to,

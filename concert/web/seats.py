@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from flask import Response, current_app, render_template, request, url_for
+from flask import Response, render_template, request, url_for
 
 from concert.catalogue.seating import nearest_free, row_of, rows_of
 from concert.catalogue.service import (
@@ -18,7 +18,7 @@ from concert.catalogue.service import (
     find_performance,
     require_on_sale,
 )
-from concert.errors import (
+from concert.ground.errors import (
     BadRequest,
     NotAdmitted,
     NotFound,
@@ -28,7 +28,9 @@ from concert.errors import (
     TokenExpired,
     TokenInvalid,
 )
-from concert.fanout import Fact
+from concert.ground.fanout import Fact
+from concert.ground.parts import part
+from concert.ground.settings import Settings
 from concert.reservations.service import (
     Reservation,
     SeatState,
@@ -39,7 +41,6 @@ from concert.reservations.service import (
     seat_letters,
     seats_of,
 )
-from concert.settings import Settings
 from concert.waiting_room import service as waiting_room
 from concert.waiting_room.service import Visit
 from concert.waiting_room.tokens import QueueToken
@@ -158,7 +159,7 @@ def _page(
     refused: str = "",
     status: int = 200,
 ) -> Response:
-    settings: Settings = current_app.extensions["concert.settings"]
+    settings = part(Settings)
     user_id = visit.token.user_id
     seats = {
         seat.seat_no: seat

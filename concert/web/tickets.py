@@ -7,15 +7,16 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import segno
-from flask import Response, current_app, request, url_for
+from flask import Response, request, url_for
 from flask_babel import gettext as _
 
 from concert.catalogue.seating import row_of
 from concert.catalogue.service import Concert, Performance, concert_of, find_performance
-from concert.errors import NotFound, TokenInvalid
+from concert.ground.errors import NotFound, TokenInvalid
+from concert.ground.parts import part
+from concert.ground.settings import Settings
+from concert.ground.signing import sign_code, verify_code
 from concert.payments.service import Payment, payment_by_id, payment_of, payments_of
-from concert.settings import Settings
-from concert.signing import sign_code, verify_code
 from concert.web.door import current_user, new_pages, render, require_user
 
 pages = new_pages("tickets")
@@ -86,7 +87,7 @@ def verify(code: str) -> Response:
     except (TokenInvalid, NotFound, ValueError):
         return render("tickets/verify.html", 404, ticket=None)
     ticket = _ticket(payment)
-    settings: Settings = current_app.extensions["concert.settings"]
+    settings = part(Settings)
     is_today = ticket.performance.date == datetime.now(settings.zone).date()
     return render("tickets/verify.html", ticket=ticket, is_today=is_today)
 

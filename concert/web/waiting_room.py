@@ -8,7 +8,7 @@ from typing import Any
 from flask import Response, render_template, request, url_for
 
 from concert.catalogue.service import Concert, concert_of
-from concert.errors import NotFound, TokenExpired, TokenInvalid
+from concert.ground.errors import NotFound, TokenExpired, TokenInvalid
 from concert.waiting_room import service
 from concert.waiting_room.rooms import Room, room_of, room_state
 from concert.waiting_room.service import Place

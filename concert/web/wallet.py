@@ -5,8 +5,8 @@ from __future__ import annotations
 from flask import Response, flash, request
 from flask_babel import gettext as _
 
-from concert.errors import BadRequest, BalanceLimit
-from concert.idempotency import Attempt
+from concert.ground.errors import BadRequest, BalanceLimit
+from concert.ground.idempotency import Attempt
 from concert.wallet.models import HIGHEST_CHARGE
 from concert.wallet.service import balance_of, charge
 from concert.web.door import (

@@ -8,7 +8,7 @@ import jwt
 import pytest
 
 from concert.factory import create_app
-from concert.settings import Settings
+from concert.ground.settings import Settings
 from tests.sale import Sale
 
 

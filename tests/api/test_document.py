@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from schemathesis.specs.openapi import checks as openapi_checks
 
 from concert.factory import ConcertApp, create_app
-from concert.settings import load_settings
+from concert.ground.settings import load_settings
 from tests.sale import ORGANISER_KEY, Fan, Sale
 
 TABLE = {

@@ -10,6 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
+from concert.ground.parts import part
+from concert.ground.settings import Settings
 from tests.api.test_statuses import BODY_CALLS, token_for
 from tests.sale import ORGANISER_KEY, Fan, Sale
 
@@ -249,7 +251,7 @@ def test_a_token_of_any_kind_is_401(fan: Fan, token: str) -> None:
 
 
 def test_a_token_that_we_signed_but_never_issue_is_401(fan: Fan) -> None:
-    from concert.signing import sign
+    from concert.ground.signing import sign
 
     user = str(fan.user_id)
     claims: list[dict[str, Any]] = [
@@ -305,7 +307,7 @@ def test_an_organisers_key_in_another_script_opens_what_it_should(sale: Sale) ->
     from concert.factory import create_app
 
     key = "주최자의 열쇠는 길고 비밀이다"
-    given_settings = sale.app.extensions["concert.settings"]
+    given_settings = part(Settings, sale.app)
     app = create_app(given_settings.model_copy(update={"organiser_key": key}))
     header = f"Bearer {key}".encode().decode("latin-1")
     client = app.test_client()

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from concert.factory import create_app
-from concert.settings import Settings
-from concert.signing import sign
+from concert.ground.settings import Settings
+from concert.ground.signing import sign
 from tests.sale import ORGANISER_KEY, Fan, Sale
 
 SOME_ID = "5f0c6f2e-6f1b-4a43-9d7c-2a4f1f0b7c11"

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from concert.database import connection
+from concert.ground.database import connection
 from tests.sale import Fan, Sale
 
 

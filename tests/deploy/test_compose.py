@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
+from concert.ground.settings import Settings
 from concert.local.processes import local_parts
-from concert.settings import Settings
 from tests.deploy.stack import DEPLOY, PROJECT, command_of, compose, image_command
 
 DOCKERFILE = (PROJECT / "Dockerfile").read_text().replace("\\\n", " ")

@@ -16,7 +16,7 @@ import pytest
 from playwright.sync_api import expect
 
 from concert.factory import ConcertApp, create_app
-from concert.settings import Settings, load_settings
+from concert.ground.settings import Settings, load_settings
 from tests.e2e.house import Hall, Halls, House, HttpSale
 from tests.e2e.visitor import Complaints, OpenBrowser, Visitor, Words
 from tests.sale import ORGANISER_KEY

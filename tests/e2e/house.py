@@ -15,8 +15,9 @@ from typing import Any
 import httpx
 
 from concert.factory import ConcertApp
+from concert.ground.parts import part
+from concert.ground.settings import Settings
 from concert.local.processes import Supervisor, local_parts
-from concert.settings import Settings
 from tests.sale import NEW_YEARS_EVE, Fan, Sale
 from tests.waiting import wait_until
 
@@ -195,5 +196,5 @@ class Halls:
 
 def settings_of(app: ConcertApp) -> Settings:
     """The settings that an app was made with."""
-    settings: Settings = app.extensions["concert.settings"]
+    settings = part(Settings, app)
     return settings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import text
 
-from concert.database import connection, db
+from concert.ground.database import connection, db
 from tests.sale import Sale
 
 

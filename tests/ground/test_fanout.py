@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 
-from concert import events
-from concert.fanout import MOST_UNREAD, Fact, facts
-from concert.redis_client import redis
+from concert.ground import events
+from concert.ground.fanout import MOST_UNREAD, Fact, facts
+from concert.ground.redis_client import redis
 from tests.sale import Sale
 from tests.waiting import wait_until
 

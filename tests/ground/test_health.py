@@ -11,12 +11,13 @@ import flask_migrate
 import pytest
 from rq import cron_scheduler_registry
 
-from concert.database import connection
 from concert.factory import ConcertApp, create_app
-from concert.health import TICKED_AT, note_tick
+from concert.ground.database import Database, connection
+from concert.ground.health import TICKED_AT, note_tick
+from concert.ground.parts import part
+from concert.ground.redis_client import redis
+from concert.ground.settings import Settings
 from concert.local.servers import EmbeddedPostgres, EmbeddedRedis
-from concert.redis_client import redis
-from concert.settings import Settings
 from tests.sale import Sale, empty_everything
 from tests.servers import temporary_directory
 from tests.waiting import wait_until
@@ -44,7 +45,7 @@ def test_a_process_is_alive_though_everything_else_is_away(settings: Settings) -
     status, found = checks(app)
     assert status == 503
     assert found["postgresql"] == found["redis"] == "cannot be reached"
-    app.extensions["concert.pool"].close()
+    part(Database, app).pool.close()
 
 
 def test_the_service_is_ready_when_every_part_is_there(sale: Sale) -> None:
@@ -102,7 +103,7 @@ def private(settings: Settings) -> Iterator[tuple[Sale, EmbeddedPostgres, Embedd
         with app.app_context():
             flask_migrate.upgrade()
             yield Sale(app), postgres, own_redis
-        app.extensions["concert.pool"].close()
+        part(Database, app).pool.close()
 
 
 def unavailable(answer: Any) -> None:

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from concert.database import connection
-from concert.idempotency import KEPT_HOURS
+from concert.ground.database import connection
+from concert.ground.idempotency import KEPT_HOURS
 from concert.jobs.upkeep import clean_idempotency_keys
 from tests.sale import Fan, Sale
 

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from concert.factory import ConcertApp, create_app
-from concert.observability import configure_logs
-from concert.settings import Settings
+from concert.ground.observability import configure_logs
+from concert.ground.parts import part
+from concert.ground.settings import Settings
 from tests.sale import ORGANISER_KEY, Fan, Sale
 
 Lines = Callable[[], list[dict[str, Any]]]
@@ -74,7 +75,7 @@ def test_tokens_and_keys_are_never_logged(logged: tuple[ConcertApp, Lines], sale
     found = json.dumps(lines())
     assert len(lines()) == 6
     secrets = [fan.user_token, fan.queue_token, ORGANISER_KEY, "that-nobody-reads", "Bearer"]
-    secrets += list(app.extensions["concert.settings"].secret_keys)
+    secrets += list(part(Settings, app).secret_keys)
     for secret in secrets:
         assert secret not in found
 

@@ -10,10 +10,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 import concert.models  # noqa: F401  # registers every table
-from concert.database import connection, db
 from concert.factory import ConcertApp, create_app
+from concert.ground.database import Database, connection, db
+from concert.ground.parts import part
+from concert.ground.settings import Settings
 from concert.reservations.queries import HOLD_SEATS
-from concert.settings import Settings
 from tests.servers import own_database
 
 
@@ -24,7 +25,7 @@ def empty_app(settings: Settings) -> Iterator[ConcertApp]:
         app = create_app(settings.model_copy(update={"database_url": url}))
         with app.app_context():
             yield app
-        app.extensions["concert.pool"].close()
+        part(Database, app).pool.close()
 
 
 def tables() -> set[str]:

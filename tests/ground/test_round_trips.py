@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 
 from concert.factory import ConcertApp, create_app
-from concert.settings import Settings
+from concert.ground.database import Database
+from concert.ground.parts import part
+from concert.ground.redis_client import Client
+from concert.ground.settings import Settings
 from tests.ground.wire import Wire
 from tests.sale import Fan, Sale
 from tests.servers import temporary_directory
@@ -40,11 +43,11 @@ def counted_app(sale: Sale, settings: Settings, wire: Wire) -> Iterator[ConcertA
         settings.model_copy(update={"database_url": wire.url, "database_pool_size": 1})
     )
     yield app
-    app.extensions["concert.pool"].close()
+    part(Database, app).pool.close()
 
 
 def redis_calls(app: ConcertApp) -> int:
-    stats = app.extensions["concert.redis"].info("commandstats")
+    stats = part(Client, app).info("commandstats")
     return sum(stats.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in ("evalsha", "eval"))
 
 
@@ -117,7 +120,7 @@ def test_joining_and_asking_are_one_redis_call_each_and_none_to_postgresql(
 def test_the_counter_counts_what_is_sent_in_turns_and_not_what_is_sent_together(
     sale: Sale, counted_app: ConcertApp, wire: Wire
 ) -> None:
-    from concert.database import connection
+    from concert.ground.database import connection
 
     with counted_app.app_context(), connection() as link:
         link.execute("SELECT 1")

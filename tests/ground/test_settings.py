@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from concert.factory import create_app
-from concert.settings import Settings, SettingsError, load_settings
-from concert.signing import sign, verify
+from concert.ground.settings import Settings, SettingsError, load_settings
+from concert.ground.signing import sign, verify
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "settings.md"
 PRODUCTION = {

@@ -13,13 +13,13 @@ from rq import Queue, cron
 from rq.job import Job
 from structlog.testing import capture_logs
 
-from concert.database import connection
-from concert.health import TICKED_AT
+from concert.ground.database import connection
+from concert.ground.health import TICKED_AT
+from concert.ground.redis_client import redis
+from concert.ground.settings import Settings
 from concert.jobs import cron as cron_table
 from concert.jobs import ticks, upkeep
 from concert.jobs.worker import Worker
-from concert.redis_client import redis
-from concert.settings import Settings
 from concert.waiting_room.keys import room_keys
 from tests.sale import Sale
 from tests.waiting import wait_until

@@ -52,7 +52,7 @@ from time import sleep
 
 from concert.local.processes import local_parts
 from concert.local.run import up
-from concert.settings import load_settings
+from concert.ground.settings import load_settings
 
 here = Path(__file__).parent
 

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 import redis
 
+from concert.ground.settings import Settings
 from concert.local.errors import LocalError
 from concert.local.instance import (
     Instance,
@@ -18,7 +19,6 @@ from concert.local.instance import (
     keys_environment,
     local_environment,
 )
-from concert.settings import Settings
 from tests.local.conftest import processes_in
 
 ELSEWHERE = {"database_url": "postgresql://elsewhere/db", "redis_url": "redis://elsewhere"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concert.redis_client import redis
+from concert.ground.redis_client import redis
 from concert.waiting_room.keys import room_keys
 from concert.waiting_room.rooms import RECOVERY_SECONDS
 from tests.sale import Sale

@@ -7,7 +7,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from concert.database import connection
+from concert.ground.database import connection
 from concert.reservations.service import differing_seats
 from concert.wallet.service import differing_wallets
 from tests.sale import Fan, Sale

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from concert.database import connection
 from concert.factory import ConcertApp
+from concert.ground.database import connection
+from concert.ground.settings import Settings
 from concert.reservations.queries import HOLD_SEATS
-from concert.settings import Settings
 from tests.races.crew import Crew
 from tests.races.sabotage import Sabotage
 

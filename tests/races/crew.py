@@ -17,7 +17,8 @@ from flask.ctx import AppContext
 
 from concert.catalogue.service import Remembered
 from concert.factory import ConcertApp, create_app
-from concert.settings import Settings
+from concert.ground.parts import keep
+from concert.ground.settings import Settings
 
 MOST_THREADS = 24
 START_SECONDS = 60.0
@@ -124,7 +125,7 @@ def _serve(settings: Settings, pipe: Connection, gun: Barrier) -> None:
         except EOFError:
             return
         # Tables are emptied between the tests, and numbers begin anew.
-        app.extensions["concert.remembered"] = Remembered()
+        keep(app, Remembered())
         restored = _replace(altered)
         try:
             pipe.send((_take(app, steps, gun), None))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concert.database import connection
+from concert.ground.database import connection
 from concert.reservations.queries import HOLD_SEATS
 
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from concert.database import connection
+from concert.ground.database import connection
 from concert.payments.queries import PAY
 from concert.reservations.queries import FREE_LAPSED_SEATS, RELEASE
 from concert.wallet.service import CHARGE

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from uuid import uuid4
 
-from concert.database import connection
+from concert.ground.database import connection
+from concert.ground.parts import part
+from concert.ground.settings import Settings
 from tests.sale import Sale
 from tests.waiting import wait_until
 
@@ -51,7 +53,7 @@ WHERE sold_at IS NULL GROUP BY performance_id"""
 
 def contradictions(sale: Sale) -> set[str]:
     """What is wrong in the database; empty where all is well."""
-    limit = sale.app.extensions["concert.settings"].max_seats_per_user
+    limit = part(Settings, sale.app).max_seats_per_user
     with connection() as link:
         return {row[0] for row in link.execute(CONTRADICTIONS, (limit,)).fetchall()}
 
@@ -62,7 +64,7 @@ def assert_nothing_is_left_behind(sale: Sale) -> None:
         wait_until(
             lambda: not link.execute(LEFT_LOCKED).fetchall(), what="the release of all locks"
         )
-    sale.let_time_pass(sale.app.extensions["concert.settings"].hold_seconds + 1)
+    sale.let_time_pass(part(Settings, sale.app).hold_seconds + 1)
     fan = sale.fan()
     with connection() as link:
         for performance_id, seat_nos in link.execute(UNSOLD).fetchall():

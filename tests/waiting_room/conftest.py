@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from concert.factory import ConcertApp
-from concert.redis_client import Script, redis
-from concert.settings import Settings
+from concert.ground.redis_client import Script, redis
+from concert.ground.settings import Settings
 from concert.waiting_room import scripts
 from tests.races.crew import Crew
 from tests.sale import Sale

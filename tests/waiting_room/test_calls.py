@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from concert.redis_client import new_client
-from concert.settings import Settings
+from concert.ground.redis_client import new_client
+from concert.ground.settings import Settings
 from concert.waiting_room import service
 from concert.waiting_room.tokens import queue_token_of
 from tests.sale import Sale

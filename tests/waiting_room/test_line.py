@@ -17,9 +17,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from concert.database import connection
-from concert.errors import DomainError
-from concert.redis_client import Script, redis
+from concert.ground.database import connection
+from concert.ground.errors import DomainError
+from concert.ground.redis_client import Script, redis
 from concert.waiting_room import rooms, scripts, service
 from concert.waiting_room.keys import room_keys
 from concert.waiting_room.tokens import QueueToken

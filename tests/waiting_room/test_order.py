@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from concert.redis_client import redis
+from concert.ground.redis_client import redis
 from concert.waiting_room import rooms, scripts, service
 from concert.waiting_room.keys import room_keys
 from concert.waiting_room.tokens import QueueToken

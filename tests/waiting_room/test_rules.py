@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from concert.database import connection
 from concert.factory import ConcertApp, create_app
-from concert.redis_client import redis
-from concert.settings import Settings
+from concert.ground.database import Database, connection
+from concert.ground.parts import part
+from concert.ground.redis_client import redis
+from concert.ground.settings import Settings
 from concert.waiting_room import rooms, service
 from concert.waiting_room.keys import room_keys
 from concert.waiting_room.tokens import queue_token_of
@@ -375,7 +376,7 @@ def other_instance(settings: Settings) -> Iterator[ConcertApp]:
     """Another process of the service, as far as anything shared goes."""
     app = create_app(settings)
     yield app
-    app.extensions["concert.pool"].close()
+    part(Database, app).pool.close()
 
 
 def test_settings_that_are_changed_reach_every_instance_at_once(

@@ -14,8 +14,10 @@ import pytest
 from werkzeug.serving import make_server
 
 from concert.factory import create_app
-from concert.redis_client import redis
-from concert.settings import Settings
+from concert.ground.database import Database
+from concert.ground.parts import part
+from concert.ground.redis_client import redis
+from concert.ground.settings import Settings
 from concert.waiting_room import service
 from concert.waiting_room.tokens import queue_token_of
 from concert.waiting_room.watch import watch_place
@@ -40,7 +42,7 @@ def port(settings: Settings) -> Iterator[int]:
     server.shutdown()
     server.server_close()
     thread.join()
-    app.extensions["concert.pool"].close()
+    part(Database, app).pool.close()
 
 
 def nobody_watches() -> bool:

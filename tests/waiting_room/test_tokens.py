@@ -8,8 +8,8 @@ from typing import Any
 import jwt
 import pytest
 
-from concert.redis_client import redis
-from concert.settings import Settings
+from concert.ground.redis_client import redis
+from concert.ground.settings import Settings
 from tests.sale import Fan, Sale
 
 KEY = "another key that is long enough to sign with"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from concert.database import connection
+from concert.ground.database import connection
 from concert.wallet.service import differing_wallets
 from tests.sale import Fan, Sale
 

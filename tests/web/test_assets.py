@@ -76,7 +76,8 @@ def test_a_file_that_has_not_changed_is_not_sent_again(visitor: Browser) -> None
 
 
 @pytest.mark.parametrize(
-    "path", ["/static/nothing.css", "/static/../concert/settings.py", "/static/v/x/..%2fapp.py"]
+    "path",
+    ["/static/nothing.css", "/static/../concert/ground/settings.py", "/static/v/x/..%2fapp.py"],
 )
 def test_nothing_but_static_files_is_served(visitor: Browser, path: str) -> None:
     assert visitor.open(path).status_code == 404

@@ -9,8 +9,8 @@ from collections.abc import Callable
 import pytest
 
 from concert.factory import create_app
-from concert.settings import Settings
-from concert.signing import sign
+from concert.ground.settings import Settings
+from concert.ground.signing import sign
 from concert.web.door import PAGE_POLICY, USER_COOKIE, safe_path
 from tests.sale import Sale
 from tests.web.browser import Browser, Document, set_cookies
@@ -155,7 +155,7 @@ def test_an_older_user_token_is_renewed_by_the_next_page(
     assert USER_COOKIE not in set_cookies(visitor.open("/wallet"))
     yesterday = time.time() - 90_000
     with monkeypatch.context() as patch:
-        patch.setattr("concert.signing.time.time", lambda: yesterday)
+        patch.setattr("concert.ground.signing.time.time", lambda: yesterday)
         visitor.client.set_cookie(USER_COOKIE, sign("user", 10**6, {"sub": str(fan.user_id)}))
 
     assert USER_COOKIE in set_cookies(visitor.open("/"))

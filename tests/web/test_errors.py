@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 import pytest
 from flask import abort
 
-from concert import errors
 from concert.api.problems import PROBLEMS
-from concert.errors import DomainError, InsufficientBalance, SeatTaken, Unavailable
 from concert.factory import ConcertApp, create_app
-from concert.settings import Settings
+from concert.ground import errors
+from concert.ground.errors import DomainError, InsufficientBalance, SeatTaken, Unavailable
+from concert.ground.settings import Settings
 from concert.web.errors import EXPLAINED
 from tests.sale import Sale
 from tests.web.browser import Browser, Document

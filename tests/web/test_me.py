@@ -9,7 +9,7 @@ import pytest
 
 from concert.accounts.devices import OFFER_SECONDS
 from concert.accounts.service import user_name
-from concert.redis_client import redis
+from concert.ground.redis_client import redis
 from concert.web.door import USER_COOKIE
 from tests.sale import Sale
 from tests.web.browser import Browser, Document, Form

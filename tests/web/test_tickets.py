@@ -10,8 +10,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from concert.errors import TokenInvalid
-from concert.signing import sign_code, verify_code
+from concert.ground.errors import TokenInvalid
+from concert.ground.signing import sign_code, verify_code
 from tests.sale import Fan, Sale
 from tests.web.browser import Browser, Document
 

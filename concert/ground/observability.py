@@ -14,7 +14,7 @@ import orjson
 import structlog
 from flask import Flask, Response, g, has_request_context, request
 
-from concert.settings import Settings
+from concert.ground.settings import Settings
 
 LEVELS = {
     "debug": logging.DEBUG,

@@ -20,8 +20,8 @@ from sqlalchemy import DateTime, LargeBinary, PrimaryKeyConstraint, String, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from concert.database import Base, Connection, connection
-from concert.errors import BadRequest, IdempotencyConflict
+from concert.ground.database import Base, Connection, connection
+from concert.ground.errors import BadRequest, IdempotencyConflict
 
 T = TypeVar("T")
 

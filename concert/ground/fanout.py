@@ -11,11 +11,12 @@ from typing import Any
 
 import orjson
 import structlog
-from flask import Flask, current_app
+from flask import Flask
 from redis.exceptions import RedisError
 
-from concert.redis_client import new_client
-from concert.settings import Settings
+from concert.ground.parts import keep, part
+from concert.ground.redis_client import new_client
+from concert.ground.settings import Settings
 
 log = structlog.get_logger()
 
@@ -43,6 +44,11 @@ class Listener:
 
     channel: str
     unread: queue.Queue[Fact | None] = field(default_factory=lambda: queue.Queue(MOST_UNREAD))
+
+
+def init_fanout(app: Flask, settings: Settings) -> None:
+    """Attach it to the app; nothing is heard before somebody listens."""
+    keep(app, Fanout(settings.redis_url))
 
 
 class Fanout:
@@ -151,7 +157,7 @@ def facts(channel: str, heartbeat_seconds: float) -> Iterator[Fact | None]:
 
     Ends when the listener was too slow to keep up.
     """
-    fanout = _fanout()
+    fanout = part(Fanout)
     listener = fanout.listen(channel, timeout=2.0)
 
     def heard() -> Iterator[Fact | None]:
@@ -169,10 +175,3 @@ def facts(channel: str, heartbeat_seconds: float) -> Iterator[Fact | None]:
             fanout.forget(listener)
 
     return heard()
-
-
-def _fanout() -> Fanout:
-    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # the proxy's own way
-    settings: Settings = app.extensions["concert.settings"]
-    found: Fanout = app.extensions.setdefault("concert.fanout", Fanout(settings.redis_url))
-    return found

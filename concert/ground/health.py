@@ -12,9 +12,9 @@ from alembic.script import ScriptDirectory
 from flask import Blueprint, Response, current_app, jsonify
 from rq import cron_scheduler_registry
 
-from concert.database import connection
-from concert.errors import Unavailable
-from concert.redis_client import redis, unavailable_on_failure
+from concert.ground.database import connection
+from concert.ground.errors import Unavailable
+from concert.ground.redis_client import redis, unavailable_on_failure
 
 log = structlog.get_logger()
 health = Blueprint("health", __name__)

@@ -11,10 +11,11 @@ import select
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
-from flask import Flask, current_app
+from flask import Flask
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from psycopg.rows import TupleRow
@@ -23,8 +24,9 @@ from sqlalchemy import MetaData, NullPool
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.orm import DeclarativeBase
 
-from concert.errors import Unavailable
-from concert.settings import Settings
+from concert.ground.errors import Unavailable
+from concert.ground.parts import keep, part
+from concert.ground.settings import Settings
 
 Connection = psycopg.Connection[TupleRow]
 
@@ -67,6 +69,14 @@ class Outage:
         return time.monotonic() < self._until
 
 
+@dataclass(frozen=True, slots=True)
+class Database:
+    """The pool of this process, and whether the server can be reached."""
+
+    pool: ConnectionPool[Connection]
+    outage: Outage
+
+
 db = SQLAlchemy(model_class=Base)
 migrate = Migrate(directory="migrations")
 
@@ -91,8 +101,7 @@ def init_database(app: Flask, settings: Settings) -> None:
         kwargs={"autocommit": True, "options": SESSION_OPTIONS, "connect_timeout": 5},
         name="concert",
     )
-    app.extensions["concert.pool"] = pool
-    app.extensions["concert.outage"] = outage
+    keep(app, Database(pool, outage))
     app.config["SQLALCHEMY_DATABASE_URI"] = "postgresql+psycopg://"
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {
         "creator": lambda: _checkout_for_sqlalchemy(pool),
@@ -110,18 +119,17 @@ def connection() -> Iterator[Connection]:
     Raises:
         Unavailable: PostgreSQL cannot be reached, or took too long.
     """
-    outage: Outage = current_app.extensions["concert.outage"]
-    if outage.lasts():
+    database = part(Database)
+    if database.outage.lasts():
         raise Unavailable("The database")
     with unavailable_on_failure():
-        pool: ConnectionPool[Connection] = current_app.extensions["concert.pool"]
-        link = _checked_out(pool)
+        link = _checked_out(database.pool)
         try:
             yield link
         finally:
             # It rolls back what an error has left unfinished. The pool's own context manager
             # also commits, which in autocommit is work for nothing.
-            pool.putconn(link)
+            database.pool.putconn(link)
 
 
 def array(numbers: Iterable[int]) -> str:

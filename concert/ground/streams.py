@@ -7,17 +7,38 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import orjson
-from flask import Response, current_app, stream_with_context
+from flask import Flask, Response, stream_with_context
 from flask_sse import Message
 
-from concert.errors import Unavailable
-from concert.settings import Settings
+from concert.ground.errors import Unavailable
+from concert.ground.parts import keep, part
+from concert.ground.settings import Settings
 
 # A viewer who has gone is noticed at the next write only, and proxies cut silent connections.
 HEARTBEAT_SECONDS = 15.0
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 Event = tuple[str, Any] | None
+
+
+class OpenStreams:
+    """How many streams this process serves, and may serve."""
+
+    def __init__(self, most: int) -> None:
+        self._free = threading.BoundedSemaphore(most)
+
+    def begin(self) -> bool:
+        """Take a place for one more; False where there is none."""
+        return self._free.acquire(blocking=False)
+
+    def end(self) -> None:
+        """Give the place of one back."""
+        self._free.release()
+
+
+def init_streams(app: Flask, settings: Settings) -> None:
+    """Count the streams of this app."""
+    keep(app, OpenStreams(settings.max_streams))
 
 
 def stream_response(events: Iterable[Event]) -> Response:
@@ -28,8 +49,8 @@ def stream_response(events: Iterable[Event]) -> Response:
     Raises:
         Unavailable: this process serves as many streams as it may.
     """
-    places = _free_streams()
-    if not places.acquire(blocking=False):
+    streams = part(OpenStreams)
+    if not streams.begin():
         raise Unavailable("A live stream", retry_after=5)
     ended = False
 
@@ -37,7 +58,7 @@ def stream_response(events: Iterable[Event]) -> Response:
         nonlocal ended
         if not ended:
             ended = True
-            places.release()
+            streams.end()
 
     response = Response(
         stream_with_context(_encoded(events)), mimetype="text/event-stream", headers=HEADERS
@@ -55,11 +76,3 @@ def _encoded(events: Iterable[Event]) -> Iterator[str]:
             yield str(
                 Message(data if isinstance(data, str) else orjson.dumps(data).decode(), type=name)
             )
-
-
-def _free_streams() -> threading.BoundedSemaphore:
-    settings: Settings = current_app.extensions["concert.settings"]
-    semaphore: threading.BoundedSemaphore = current_app.extensions.setdefault(
-        "concert.streams", threading.BoundedSemaphore(settings.max_streams)
-    )
-    return semaphore

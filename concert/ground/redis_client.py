@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, current_app
+from flask import Flask
 from redis import BlockingConnectionPool, Redis
 from redis.backoff import ConstantBackoff
 from redis.client import Pipeline
@@ -22,8 +22,9 @@ from redis.exceptions import (
 )
 from redis.retry import Retry
 
-from concert.errors import Unavailable
-from concert.settings import Settings
+from concert.ground.errors import Unavailable
+from concert.ground.parts import keep, part
+from concert.ground.settings import Settings
 
 REDIS_WAIT_SECONDS = 3.0
 MOST_CONNECTIONS = 64
@@ -76,10 +77,10 @@ class Client(Redis):
 
 def init_redis(app: Flask, settings: Settings) -> None:
     """Attach the client to the app. Nothing connects before the first command."""
-    app.extensions["concert.redis"] = new_client(settings.redis_url)
+    keep(app, new_client(settings.redis_url))
 
 
-def new_client(url: str, *, socket_timeout: float | None = REDIS_WAIT_SECONDS) -> Redis:
+def new_client(url: str, *, socket_timeout: float | None = REDIS_WAIT_SECONDS) -> Client:
     """A client that speaks bytes and tries a command twice, since a pooled connection may have died."""
     # Bounded: thousands of streams that begin at once would overrun the server's backlog.
     pool = BlockingConnectionPool.from_url(
@@ -94,10 +95,9 @@ def new_client(url: str, *, socket_timeout: float | None = REDIS_WAIT_SECONDS) -
     return Client(connection_pool=pool)
 
 
-def redis() -> Redis:
+def redis() -> Client:
     """The current app's client."""
-    client: Redis = current_app.extensions["concert.redis"]
-    return client
+    return part(Client)
 
 
 @contextmanager

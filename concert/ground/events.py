@@ -9,8 +9,8 @@ import structlog
 from flask_sse import ServerSentEventsBlueprint
 from redis import Redis
 
-from concert.errors import Unavailable
-from concert.redis_client import redis, unavailable_on_failure
+from concert.ground.errors import Unavailable
+from concert.ground.redis_client import redis, unavailable_on_failure
 
 log = structlog.get_logger()
 

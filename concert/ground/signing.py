@@ -7,19 +7,28 @@ import hmac
 import time
 from base64 import b64decode, urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import jwt
 import orjson
-from flask import Flask, current_app
+from flask import Flask
 
-from concert.errors import TokenExpired, TokenInvalid
-from concert.settings import Settings
+from concert.ground.errors import TokenExpired, TokenInvalid
+from concert.ground.parts import keep, part
+from concert.ground.settings import Settings
 
 ALGORITHM = "HS256"
 CODE_SIGNATURE_BYTES = 16
 # How every token that we sign begins.
 HEADER = jwt.encode({}, "k" * 32, algorithm=ALGORITHM).partition(".")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The secrets; the first signs."""
+
+    secrets: tuple[str, ...]
 
 
 def init_signing(app: Flask, settings: Settings) -> None:
@@ -30,7 +39,7 @@ def init_signing(app: Flask, settings: Settings) -> None:
     """
     if not settings.secret_keys:
         raise RuntimeError("CONCERT_SECRET_KEYS: at least one key is needed")
-    app.extensions["concert.keys"] = settings.secret_keys
+    keep(app, Keys(settings.secret_keys))
 
 
 def sign(kind: str, lifetime_seconds: int, claims: dict[str, Any]) -> str:
@@ -126,5 +135,4 @@ def _decoded(token: str, required: list[str]) -> dict[str, Any]:
 
 
 def _keys() -> tuple[str, ...]:
-    keys: tuple[str, ...] = current_app.extensions["concert.keys"]
-    return keys
+    return part(Keys).secrets

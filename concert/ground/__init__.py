@@ -1,0 +1,1 @@
+"""What every room stands on: settings, PostgreSQL, Redis, errors, facts, tokens, logs, health."""
