@@ -124,7 +124,8 @@ def _authenticate() -> None:
 def _bearer_token() -> str:
     header = request.headers.get("Authorization", "")
     scheme, _, token = header.partition(" ")
-    token = token.strip()
+    # What HTTP allows around a value, and no other kind of space: a token has one spelling.
+    token = token.strip(" \t")
     if scheme.lower() != "bearer" or not token:
         raise TokenMissing("Send the token as: Authorization: Bearer <token>")
     return token

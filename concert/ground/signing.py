@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import time
-from base64 import b64decode, urlsafe_b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -46,13 +46,15 @@ def sign(kind: str, lifetime_seconds: int, claims: dict[str, Any]) -> str:
     """A token of this ``typ`` that ends after ``lifetime_seconds``."""
     now = int(time.time())
     payload = {"typ": kind, "iat": now, "exp": now + lifetime_seconds, **claims}
-    claimed = urlsafe_b64encode(orjson.dumps(payload)).rstrip(b"=").decode()
+    claimed = _text_of(orjson.dumps(payload))
     signed = f"{HEADER}.{claimed}"
     return f"{signed}.{_signature(signed, _keys()[0])}"
 
 
 def verify(token: str, kind: str, required: Sequence[str]) -> dict[str, Any]:
     """The claims of a token that is ours, of this ``typ``, and not over.
+
+    A token has one spelling: what decodes to the same bytes but is written otherwise is not ours.
 
     Raises:
         TokenExpired: its time is over.
@@ -85,13 +87,13 @@ def _decoded_at_once(token: str, required: list[str]) -> dict[str, Any] | None:
 
 def _signature(signed: str, key: str) -> str:
     digest = hmac.digest(key.encode(), signed.encode(), "sha256")
-    return urlsafe_b64encode(digest).rstrip(b"=").decode()
+    return _text_of(digest)
 
 
 def sign_code(kind: str, content: bytes) -> str:
     """A short signed code, for what must fit into a small QR code; it has no end."""
     signature = _code_signature(_keys()[0], kind, content)
-    return urlsafe_b64encode(content + signature).decode().rstrip("=")
+    return _text_of(content + signature)
 
 
 def verify_code(kind: str, code: str) -> bytes:
@@ -100,10 +102,9 @@ def verify_code(kind: str, code: str) -> bytes:
     Raises:
         TokenInvalid: it is not.
     """
-    try:
-        decoded = b64decode(code + "=" * (-len(code) % 4), altchars=b"-_", validate=True)
-    except ValueError as error:
-        raise TokenInvalid("The code is not valid.") from error
+    decoded = _bytes_of(code)
+    if decoded is None:
+        raise TokenInvalid("The code is not valid.")
     content, signature = decoded[:-CODE_SIGNATURE_BYTES], decoded[-CODE_SIGNATURE_BYTES:]
     if not any(
         hmac.compare_digest(signature, _code_signature(key, kind, content)) for key in _keys()
@@ -118,6 +119,10 @@ def _code_signature(key: str, kind: str, content: bytes) -> bytes:
 
 
 def _decoded(token: str, required: list[str]) -> dict[str, Any]:
+    # PyJWT reads base64 as leniently as Python does: padded, with bits that nobody uses, or with
+    # letters between that belong to no alphabet.
+    if not all(_is_plain(piece) for piece in token.split(".")):
+        raise TokenInvalid("The token is not valid.")
     # A token may come from an instance whose clock is a moment ahead of ours, so a time of
     # issue in the future is no fault.
     options: Any = {"require": required, "verify_iat": False}
@@ -132,6 +137,24 @@ def _decoded(token: str, required: list[str]) -> dict[str, Any]:
         except (jwt.InvalidTokenError, RecursionError) as error:
             raise TokenInvalid("The token is not valid.") from error
     raise TokenInvalid("The token is not valid.")
+
+
+def _text_of(content: bytes) -> str:
+    """Bytes as base64 for addresses, without padding: the one way in which we write them."""
+    return urlsafe_b64encode(content).rstrip(b"=").decode()
+
+
+def _bytes_of(text: str) -> bytes | None:
+    """What :func:`_text_of` has written; None for anything else, whatever a decoder makes of it."""
+    try:
+        content = urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except ValueError:
+        return None
+    return content if _text_of(content) == text else None
+
+
+def _is_plain(text: str) -> bool:
+    return _bytes_of(text) is not None
 
 
 def _keys() -> tuple[str, ...]:
