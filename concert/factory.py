@@ -16,7 +16,8 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 import concert.models  # noqa: F401  # registers every table
 from concert import api, web
 from concert.accounts.new_users import init_limits
-from concert.api.openapi import INFO, SECURITY_SCHEMES, ApiRequest, answer_invalid
+from concert.api.door import answer_invalid
+from concert.api.openapi import INFO, SECURITY_SCHEMES, ApiRequest
 from concert.catalogue.service import init_catalogue
 from concert.ground.database import init_database
 from concert.ground.fanout import init_fanout

@@ -66,7 +66,7 @@ def get_concert(path: ConcertPath) -> Response:
     security=security("queue"),
     responses=answers({200: DatesAnswer}, 400, 401, 403, 404),
 )
-@takes("queue")
+@takes("queue", admitted=True)
 def get_dates(path: ConcertPath) -> Response:
     """For those whose turn it is."""
     concert = concert_of(path.concert_id)
@@ -82,7 +82,7 @@ def get_dates(path: ConcertPath) -> Response:
     security=security("queue"),
     responses=answers({200: SeatsAnswer}, 400, 401, 403, 404),
 )
-@takes("queue")
+@takes("queue", admitted=True)
 def get_seats(path: ConcertPath, query: WhichDate) -> Response:
     """Without a date: every date that can be booked now, with its seats."""
     concert = concert_of(path.concert_id)

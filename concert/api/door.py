@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Literal, TypeVar
 from uuid import UUID
 
 import orjson
 from flask import Response, current_app, g, request
 from flask_openapi3 import APIBlueprint, Tag
-from werkzeug.exceptions import UnsupportedMediaType
+from pydantic import ValidationError
+from werkzeug.exceptions import HTTPException, UnsupportedMediaType
 
 from concert.accounts.service import user_of_token
+from concert.api import problems
 from concert.api.problems import PROBLEMS
-from concert.ground.errors import BadRequest, TokenInvalid, TokenMissing
+from concert.catalogue.service import concert_of
+from concert.ground.errors import (
+    AmbiguousDate,
+    BadRequest,
+    DomainError,
+    NotFound,
+    TokenInvalid,
+    TokenMissing,
+)
 from concert.ground.idempotency import Attempt
 from concert.ground.parts import part
 from concert.ground.settings import Settings
@@ -34,6 +45,8 @@ HEADERS: dict[int, dict[str, Any]] = {
     503: _RETRY_AFTER,
 }
 View = TypeVar("View", bound=Callable[..., Any])
+# What may be found wrong before a service has seen whose turn it is.
+ABOUT_WHAT_WAS_ASKED = (BadRequest, AmbiguousDate, NotFound, HTTPException)
 
 
 def new_door(name: str, description: str) -> APIBlueprint:
@@ -43,14 +56,21 @@ def new_door(name: str, description: str) -> APIBlueprint:
     )
     door.before_request(_authenticate)
     door.before_request(_read_body)
+    for kind in ABOUT_WHAT_WAS_ASKED:
+        door.register_error_handler(kind, _answer_in_order)
     return door
 
 
-def takes(kind: Kind) -> Callable[[View], View]:
-    """Say which token a call takes; it is checked before anything else of the request."""
+def takes(kind: Kind, *, admitted: bool = False) -> Callable[[View], View]:
+    """Say which token a call takes; it is checked before anything else of the request.
+
+    ``admitted`` says that the call is behind the waiting room. Its service checks the turn;
+    where what was asked is wrong before it comes to that, the turn is checked first all the same.
+    """
 
     def mark(view: View) -> View:
         view.__token_kind__ = kind  # type: ignore[attr-defined]
+        view.__admitted__ = admitted  # type: ignore[attr-defined]
         return view
 
     return mark
@@ -98,10 +118,50 @@ def queue_token() -> QueueToken:
     return found
 
 
-def attempt(operation: str, asked: dict[str, Any]) -> Attempt | None:
-    """What the request's ``Idempotency-Key`` stands for, or None where it carries none."""
+def attempt(operation: str, **asked: Any) -> Attempt | None:
+    """What the request's ``Idempotency-Key`` stands for, or None where it carries none.
+
+    ``asked`` is what the caller has said, not what we make of it: a date that was left out may
+    mean another performance by the time that the request is repeated.
+    """
     key = request.headers.get("Idempotency-Key")
     return None if key is None else Attempt.of(user_id(), key, operation, asked)
+
+
+def answer_invalid(error: ValidationError) -> Response:
+    """The answer to a request that does not fit its schema; whose turn it is comes before that."""
+    check_turn()
+    return problems.answer_invalid(error)
+
+
+def check_turn() -> None:
+    """Where this call is behind the waiting room, check that it is the caller's turn.
+
+    Only for requests that are refused anyway: the services check it by themselves. Where there
+    is no such concert, its room is unknown, and the token's own counts.
+
+    Raises:
+        NotAdmitted, TokenExpired, TokenInvalid: it is not.
+        Unavailable: Redis cannot be reached.
+    """
+    view = current_app.view_functions.get(request.endpoint or "")
+    if not getattr(view, "__admitted__", False) or "queue_token" not in g:
+        return
+    token = queue_token()
+    room = token.room
+    with suppress(NotFound, ValueError):
+        room = concert_of(int((request.view_args or {})["concert_id"])).room
+    with suppress(NotFound):
+        waiting_room.enter(token, room)
+
+
+def _answer_in_order(error: Exception) -> Response:
+    """An error about what was asked; but first who is asking, and whether it is their turn."""
+    try:
+        check_turn()
+    except DomainError as refusal:
+        return problems.answer_error(refusal)
+    return problems.answer_error(error)
 
 
 def _authenticate() -> None:

@@ -12,11 +12,10 @@ from flask import Blueprint, Request, Response, current_app, g, jsonify, render_
 from flask_openapi3 import Info, OpenAPI
 from flask_openapi3.models import SecurityScheme
 
-from concert.api.problems import answer_invalid
 from concert.api.schemas import Problem
 from concert.ground.parts import part
 
-__all__ = ["INFO", "SECURITY_SCHEMES", "ApiRequest", "answer_invalid", "documents"]
+__all__ = ["INFO", "SECURITY_SCHEMES", "ApiRequest", "documents"]
 
 INFO = Info(
     title="Concert",

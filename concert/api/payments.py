@@ -19,6 +19,7 @@ from concert.api.door import (
 from concert.api.reservations import priced_seats
 from concert.api.schemas import PaymentAnswer, PaymentPath, PaymentsAnswer, Retry, SeatPath, Which
 from concert.catalogue.service import concert_of, find_performance
+from concert.ground.idempotency import or_first_answer
 from concert.payments.service import Payment, pay_seat, payment_of, payments_of
 
 door = new_door("payments", "Paying for held seats.")
@@ -30,16 +31,19 @@ door = new_door("payments", "Paying for held seats.")
     security=security("queue"),
     responses=answers({200: PaymentAnswer}, 400, 401, 402, 403, 404, 409, 413, 415),
 )
-@takes("queue")
+@takes("queue", admitted=True)
 def post_payment(path: SeatPath, body: Which, header: Retry) -> Response:
     """All its seats at once, from the wallet; then the queue token is over. Paying twice returns the first payment."""
-    concert = concert_of(path.concert_id)
-    performance = find_performance(concert, date=body.date, performance_id=body.performance_id)
-    asked = {"performance": performance.performance_id, "seat": path.seat_no}
-    payment = pay_seat(
-        queue_token(), concert.room, performance, path.seat_no, attempt("pay", asked)
+    key = attempt(
+        "pay", concert=path.concert_id, seat=path.seat_no, **body.model_dump(exclude_none=True)
     )
-    return answer(payment_document(payment))
+
+    def pay() -> Payment:
+        concert = concert_of(path.concert_id)
+        performance = find_performance(concert, date=body.date, performance_id=body.performance_id)
+        return pay_seat(queue_token(), concert.room, performance, path.seat_no, key)
+
+    return answer(payment_document(or_first_answer(key, Payment, pay)))
 
 
 @door.get(

@@ -27,6 +27,7 @@ from concert.api.schemas import (
     WhichSeats,
 )
 from concert.catalogue.service import concert_of, find_performance
+from concert.ground.idempotency import or_first_answer
 from concert.reservations.service import (
     Reservation,
     hold_best_seats,
@@ -45,7 +46,7 @@ door = new_door("reservations", "Seats held for you until a deadline.")
     security=security("queue"),
     responses=answers({200: ReservationAnswer}, 400, 401, 403, 404, 409, 413, 415),
 )
-@takes("queue")
+@takes("queue", admitted=True)
 def post_seat_reservation(path: SeatPath, body: Which, header: Retry) -> Response:
     """The seat is yours until `held_until`, and nobody else's."""
     return _hold(path.concert_id, [path.seat_no], body)
@@ -57,7 +58,7 @@ def post_seat_reservation(path: SeatPath, body: Which, header: Retry) -> Respons
     security=security("queue"),
     responses=answers({200: ReservationAnswer}, 400, 401, 403, 404, 409, 413, 415),
 )
-@takes("queue")
+@takes("queue", admitted=True)
 def post_reservation(path: ConcertPath, body: WhichSeats, header: Retry) -> Response:
     """They are held, released and paid together. Name them, or let us choose the `best` ones."""
     if body.best is not None:
@@ -128,17 +129,23 @@ def priced_seats(seat_nos: tuple[int, ...], prices: tuple[int, ...]) -> list[dic
 
 
 def _hold(concert_id: int, seat_nos: list[int], body: Which) -> Response:
-    concert = concert_of(concert_id)
-    performance = find_performance(concert, date=body.date, performance_id=body.performance_id)
-    asked = {"performance": performance.performance_id, "seats": sorted(seat_nos)}
-    key = attempt("hold", asked)
-    held = hold_seats(queue_token(), concert.room, performance, seat_nos, key)
-    return answer(reservation_document(held))
+    asked = {**body.model_dump(exclude_none=True), "seats": sorted(seat_nos)}
+    key = attempt("hold", concert=concert_id, **asked)
+
+    def hold() -> Reservation:
+        concert = concert_of(concert_id)
+        performance = find_performance(concert, date=body.date, performance_id=body.performance_id)
+        return hold_seats(queue_token(), concert.room, performance, seat_nos, key)
+
+    return answer(reservation_document(or_first_answer(key, Reservation, hold)))
 
 
 def _hold_best(concert_id: int, count: int, body: Which) -> Response:
-    concert = concert_of(concert_id)
-    performance = find_performance(concert, date=body.date, performance_id=body.performance_id)
-    key = attempt("hold best", {"performance": performance.performance_id, "best": count})
-    held = hold_best_seats(queue_token(), concert.room, performance, count, key)
-    return answer(reservation_document(held))
+    key = attempt("hold best", concert=concert_id, **body.model_dump(exclude_none=True))
+
+    def hold() -> Reservation:
+        concert = concert_of(concert_id)
+        performance = find_performance(concert, date=body.date, performance_id=body.performance_id)
+        return hold_best_seats(queue_token(), concert.room, performance, count, key)
+
+    return answer(reservation_document(or_first_answer(key, Reservation, hold)))

@@ -44,5 +44,5 @@ def get_charges(query: Entries) -> Response:
 @takes("user")
 def patch_charges(body: Charge, header: Retry) -> Response:
     """A whole number of won, 1 to 10,000,000; the balance never passes 1,000,000,000."""
-    balance = charge(user_id(), body.amount, attempt("charge", {"amount": body.amount}))
+    balance = charge(user_id(), body.amount, attempt("charge", amount=body.amount))
     return answer({"user_id": balance.user_id, "balance": balance.balance})

@@ -8,20 +8,21 @@ may be sent again with the same key, and is tried again.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
-import orjson
 from pydantic import TypeAdapter
 from sqlalchemy import DateTime, LargeBinary, PrimaryKeyConstraint, String, Uuid, func
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from concert.ground.database import Base, Connection, connection
-from concert.ground.errors import BadRequest, IdempotencyConflict
+from concert.ground.errors import BadRequest, DomainError, IdempotencyConflict, RateLimited
 
 T = TypeVar("T")
 
@@ -63,8 +64,9 @@ class Attempt:
             raise BadRequest(
                 f"Idempotency-Key must be 1 to {LONGEST_KEY} printable ASCII characters."
             )
-        asked = orjson.dumps([operation, request], option=orjson.OPT_SORT_KEYS)
-        return cls(user_id, key, hashlib.sha256(asked).digest())
+        # Not orjson, which knows no number beyond 64 bits; such a one is refused, but not here.
+        asked = json.dumps([operation, request], sort_keys=True, default=str)
+        return cls(user_id, key, hashlib.sha256(asked.encode()).digest())
 
 
 CLAIM = """
@@ -97,7 +99,8 @@ def once(attempt: Attempt | None, answer_type: type[T], work: Callable[[Connecti
 def recall(attempt: Attempt, answer_type: type[T]) -> T | None:
     """The answer that this attempt was given before, or None where it is the first.
 
-    For work that has to look around before it begins; :func:`once` looks by itself.
+    For work that has to look around before it begins; :func:`once` looks by itself, and
+    :func:`or_first_answer` where the work was refused before it came to that.
 
     Raises:
         IdempotencyConflict: the key was used for another request.
@@ -105,6 +108,31 @@ def recall(attempt: Attempt, answer_type: type[T]) -> T | None:
     with connection() as link:
         row = link.execute(RECALL, (attempt.user_id, attempt.key)).fetchone()
         return None if row is None else _recalled(link, attempt, TypeAdapter(answer_type))
+
+
+def or_first_answer(attempt: Attempt | None, answer_type: type[T], work: Callable[[], T]) -> T:
+    """What ``work`` gives; where it is refused, the answer that this attempt was given before.
+
+    Whoever repeats what was done gets the first answer, whatever has happened to their place
+    since: the work may have spent it. Looking only after a refusal costs those nothing who are
+    let through, and they get the same: :func:`once` looks before it does anything.
+
+    Raises:
+        Whatever ``work`` raises, where there was no such answer.
+    """
+    try:
+        return work()
+    except (IdempotencyConflict, RateLimited):
+        raise
+    except DomainError:
+        if attempt is None:
+            raise
+        # Whoever may not come in does not learn what the key was used for.
+        with suppress(IdempotencyConflict):
+            first = recall(attempt, answer_type)
+            if first is not None:
+                return first
+        raise
 
 
 def forget_old() -> int:

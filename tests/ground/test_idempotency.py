@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from werkzeug.test import TestResponse
 
-from concert.ground.database import connection
+from concert.factory import create_app
+from concert.ground.database import Database, connection
 from concert.ground.idempotency import KEPT_HOURS
+from concert.ground.parts import part
+from concert.ground.settings import Settings
 from concert.jobs.upkeep import clean_idempotency_keys
 from tests.sale import Fan, Sale
 
@@ -85,6 +90,109 @@ def test_paying_again_after_the_queue_token_is_completed_gives_the_first_answer(
     again = fan.pay(concert, 7, headers=KEY)
     assert (again.status_code, again.json) == (200, first.json)
     assert fan.balance() == 4000
+
+
+def hold_best(fan: Fan, concert: int) -> TestResponse:
+    path = f"/v1/concerts/{concert}/reservations"
+    return fan.call("POST", path, json={"best": 2}, headers=KEY)
+
+
+HOLDS: dict[str, Callable[[Fan, int], TestResponse]] = {
+    "a seat": lambda fan, concert: fan.hold(concert, 7, headers=KEY),
+    "several": lambda fan, concert: fan.hold(concert, 7, 8, headers=KEY),
+    "the best": hold_best,
+}
+
+
+def paid(sale: Sale, fan: Fan, concert: int) -> None:
+    (held,) = fan.call_as_user("GET", "/v1/reservations").json["reservations"]
+    assert fan.pay(concert, held["seats"][0]["seat_no"]).status_code == 200
+
+
+def left(sale: Sale, fan: Fan, concert: int) -> None:
+    assert fan.call("DELETE", "/v1/enqueues").status_code == 204
+
+
+def lined_up_again(sale: Sale, fan: Fan, concert: int) -> None:
+    older = fan.queue_token
+    left(sale, fan, concert)
+    fan.join(concert)
+    fan.queue_token = older
+
+
+def missed(sale: Sale, fan: Fan, concert: int) -> None:
+    sale.let_time_pass(1000)
+
+
+def another_date_was_added(sale: Sale, fan: Fan, concert: int) -> None:
+    date = {"starts_at": "2031-01-01T19:00:00+09:00", "price": 1000}
+    made = sale.organise("POST", f"/v1/concerts/{concert}/dates", json={"dates": [date]})
+    assert made.status_code == 201
+
+
+def the_concert_is_over(sale: Sale, fan: Fan, concert: int) -> None:
+    another_date_was_added(sale, fan, concert)
+    sale.let_time_pass(10 * 365 * 86_400)
+
+
+AFTERWARDS = [paid, left, lined_up_again, missed, another_date_was_added, the_concert_is_over]
+
+
+@pytest.mark.parametrize("since", AFTERWARDS, ids=lambda since: str(since.__name__))
+@pytest.mark.parametrize("what", HOLDS)
+def test_a_hold_sent_again_gives_the_first_answer_whatever_has_become_of_the_place(
+    sale: Sale, what: str, since: Callable[[Sale, Fan, int], None]
+) -> None:
+    concert, fan = admitted(sale)
+    first = HOLDS[what](fan, concert)
+    assert first.status_code == 200
+    since(sale, fan, concert)
+    again = HOLDS[what](fan, concert)
+    assert (again.status_code, again.json) == (200, first.json)
+
+
+@pytest.mark.parametrize("since", AFTERWARDS[1:], ids=lambda since: str(since.__name__))
+def test_a_payment_sent_again_gives_the_first_answer_whatever_has_become_of_the_place(
+    sale: Sale, since: Callable[[Sale, Fan, int], None]
+) -> None:
+    concert, fan = admitted(sale)
+    fan.hold(concert, 7)
+    fan.hold(concert, 9)
+    first = fan.pay(concert, 7, headers=KEY)
+    assert first.status_code == 200
+    since(sale, fan, concert)
+    again = fan.pay(concert, 7, headers=KEY)
+    assert (again.status_code, again.json) == (200, first.json)
+
+
+def test_a_key_opens_nothing_but_the_first_answer(sale: Sale) -> None:
+    concert, fan = admitted(sale)
+    fan.hold(concert, 7, headers=KEY)
+    fan.pay(concert, 7)
+    for refused in (
+        fan.hold(concert, 8, headers=KEY),
+        fan.hold(concert, 7, headers={"Idempotency-Key": "another"}),
+        fan.hold(concert, 7),
+    ):
+        assert (refused.status_code, refused.json["code"]) == (401, "token_expired")
+    stranger = sale.fan()
+    stranger.join(concert)
+    stranger.call("DELETE", "/v1/enqueues")
+    assert stranger.hold(concert, 7, headers=KEY).json["code"] == "token_invalid"
+
+
+def test_a_hold_sent_again_while_redis_is_away_gives_the_first_answer(
+    sale: Sale, settings: Settings
+) -> None:
+    concert, fan = admitted(sale)
+    first = fan.hold(concert, 7, headers=KEY)
+    away = create_app(settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"}))
+    with away.app_context():
+        again = Fan(Sale(away), fan.user_id, fan.user_token, fan.queue_token)
+        answer = again.hold(concert, 7, headers=KEY)
+        assert (answer.status_code, answer.json) == (200, first.json)
+        assert again.hold(concert, 8, headers=KEY).status_code == 503
+    part(Database, away).pool.close()
 
 
 def test_the_same_key_with_another_request_is_409_and_does_nothing(sale: Sale) -> None:
