@@ -15,13 +15,13 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 import concert.models  # noqa: F401  # registers every table
 from concert import api, web
-from concert.accounts.new_users import init_limits
 from concert.api.door import answer_invalid
 from concert.api.openapi import INFO, SECURITY_SCHEMES, ApiRequest
 from concert.catalogue.service import init_catalogue
 from concert.ground.database import init_database
 from concert.ground.fanout import init_fanout
 from concert.ground.health import health
+from concert.ground.limits import init_limits
 from concert.ground.observability import configure_logs, init_request_log
 from concert.ground.parts import keep
 from concert.ground.redis_client import init_redis
@@ -102,7 +102,7 @@ def create_app(settings: Settings | None = None) -> ConcertApp:
     init_redis(app, settings)
     init_fanout(app, settings)
     init_streams(app, settings)
-    init_limits(app)
+    init_limits(app, settings)
     init_catalogue(app)
     init_place_watch(app)
     init_reservations(app)

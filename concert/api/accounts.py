@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from flask import Response, request
 
-from concert.accounts.new_users import limit_new_users
 from concert.accounts.service import create_user
 from concert.api.door import answer, answers, new_door
 from concert.api.schemas import NewUser, UserAnswer
+from concert.ground.limits import limit, network_of
 
 door = new_door("users", "Who you are.")
 
@@ -19,7 +19,7 @@ door = new_door("users", "Who you are.")
 )
 def post_user(body: NewUser) -> Response:
     """There is no login: keep the token, it is who you are."""
-    limit_new_users(request.remote_addr or "")
+    limit("new users", network_of(request.remote_addr or ""))
     account = create_user(body.name)
     made = {"user_id": account.user_id, "name": account.name, "user_token": account.user_token}
     return answer(made, 201)

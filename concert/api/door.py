@@ -27,6 +27,7 @@ from concert.ground.errors import (
     TokenMissing,
 )
 from concert.ground.idempotency import Attempt
+from concert.ground.limits import Limits, network_of
 from concert.ground.parts import part
 from concert.ground.settings import Settings
 from concert.waiting_room import service as waiting_room
@@ -192,11 +193,15 @@ def _bearer_token() -> str:
 
 
 def _check_organiser(token: str) -> None:
-    settings = part(Settings)
+    settings, limits = part(Settings), part(Limits)
+    address = network_of(request.remote_addr or "")
+    # Whoever has guessed too often is not told whether the next guess is right.
+    limits.check("key guesses", address)
     # WSGI hands a header's bytes over as Latin-1; a key in another script is UTF-8.
     if not settings.organiser_key or not hmac.compare_digest(
         token.encode("latin-1", "replace"), settings.organiser_key.encode()
     ):
+        limits.count("key guesses", address)
         raise TokenInvalid("This is not the organiser's key.")
 
 

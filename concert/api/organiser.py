@@ -29,7 +29,7 @@ door = new_door("organiser", "Making concerts and setting rooms; with the organi
     "/concerts",
     summary="Create a concert with its dates",
     security=security("organiser"),
-    responses=answers({201: ConcertAnswer}, 400, 401, 404, 413, 415),
+    responses=answers({201: ConcertAnswer}, 400, 401, 404, 413, 415, 429),
 )
 @takes("organiser")
 def post_concert(body: NewConcert) -> Response:
@@ -42,7 +42,7 @@ def post_concert(body: NewConcert) -> Response:
     "/concerts/<concert_id>/dates",
     summary="Add dates to a concert",
     security=security("organiser"),
-    responses=answers({201: ConcertAnswer}, 400, 401, 404, 413, 415),
+    responses=answers({201: ConcertAnswer}, 400, 401, 404, 413, 415, 429),
 )
 @takes("organiser")
 def post_dates(path: ConcertPath, body: NewDates) -> Response:
@@ -55,7 +55,7 @@ def post_dates(path: ConcertPath, body: NewDates) -> Response:
     "/rooms/<slug>",
     summary="Change some of a room's settings",
     security=security("organiser"),
-    responses=answers({200: RoomAnswer}, 400, 401, 404, 413, 415),
+    responses=answers({200: RoomAnswer}, 400, 401, 404, 413, 415, 429),
 )
 @takes("organiser")
 def patch_room(path: RoomPath, body: RoomChanges) -> Response:
@@ -67,7 +67,7 @@ def patch_room(path: RoomPath, body: RoomChanges) -> Response:
     "/rooms/<slug>",
     summary="Make a room, or change it",
     security=security("organiser"),
-    responses=answers({200: RoomAnswer, 201: RoomAnswer}, 400, 401, 413, 415),
+    responses=answers({200: RoomAnswer, 201: RoomAnswer}, 400, 401, 413, 415, 429),
 )
 @takes("organiser")
 def put_room(path: RoomPath, body: RoomChanges) -> Response:

@@ -10,7 +10,7 @@ from flask import Response, g, request
 from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from concert.ground.errors import DomainError, InsufficientBalance, SeatTaken
+from concert.ground.errors import DomainError, InsufficientBalance, ReholdTooSoon, SeatTaken
 
 log = structlog.get_logger()
 
@@ -30,6 +30,8 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "seat_taken": (409, "Somebody else has the seat"),
     "not_together": (409, "So many seats are not free side by side"),
     "seat_limit": (409, "More seats than one person may have"),
+    "rehold_too_soon": (409, "Others come first for a moment"),
+    "too_many_lapsed": (409, "Too many holds have lapsed"),
     "hold_expired": (409, "The hold is over"),
     "already_paid": (409, "This is paid already"),
     "idempotency_conflict": (409, "The idempotency key was used for another request"),
@@ -87,7 +89,7 @@ def answer_domain_error(error: DomainError) -> Response:
     retry_after = getattr(error, "retry_after", None)
     if retry_after is not None:
         headers["Retry-After"] = str(retry_after)
-    if isinstance(error, SeatTaken):
+    if isinstance(error, SeatTaken | ReholdTooSoon):
         more["seats"] = list(error.seat_nos)
     if isinstance(error, InsufficientBalance):
         more["missing"] = error.missing

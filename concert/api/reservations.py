@@ -44,7 +44,7 @@ door = new_door("reservations", "Seats held for you until a deadline.")
     "/concerts/<concert_id>/seats/<seat_no>/reservations",
     summary="Hold a seat",
     security=security("queue"),
-    responses=answers({200: ReservationAnswer}, 400, 401, 403, 404, 409, 413, 415),
+    responses=answers({200: ReservationAnswer}, 400, 401, 403, 404, 409, 413, 415, 429),
 )
 @takes("queue", admitted=True)
 def post_seat_reservation(path: SeatPath, body: Which, header: Retry) -> Response:
@@ -56,7 +56,7 @@ def post_seat_reservation(path: SeatPath, body: Which, header: Retry) -> Respons
     "/concerts/<concert_id>/reservations",
     summary="Hold several seats, all or nothing",
     security=security("queue"),
-    responses=answers({200: ReservationAnswer}, 400, 401, 403, 404, 409, 413, 415),
+    responses=answers({200: ReservationAnswer}, 400, 401, 403, 404, 409, 413, 415, 429),
 )
 @takes("queue", admitted=True)
 def post_reservation(path: ConcertPath, body: WhichSeats, header: Retry) -> Response:

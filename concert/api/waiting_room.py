@@ -10,7 +10,7 @@ from flask import Response
 from concert.api.door import answer, answers, new_door, queue_token, security, takes, user_id
 from concert.api.schemas import JoinAnswer, NewPlace, PlaceAnswer
 from concert.catalogue.service import concert_of
-from concert.ground.streams import stream_response
+from concert.ground.streams import limit_streams, stream_response
 from concert.waiting_room import service
 from concert.waiting_room.service import Place
 from concert.waiting_room.watch import watch_place
@@ -72,17 +72,20 @@ def delete_enqueue() -> Response:
             }
         },
         401,
+        429,
     ),
 )
 @takes("queue")
 def get_enqueue_events() -> Response:
     """Begins with the place as it is, then tells every change; ends when the place is over."""
     token = queue_token()
+    limit_streams(token)
     first = service.place_of(token)
-    return stream_response(
+    events = (
         None if place is None else ("place", place_document(place))
         for place in watch_place(token, first)
     )
+    return stream_response(events, token)
 
 
 def place_document(place: Place) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def get_charges(query: Entries) -> Response:
     "/charges",
     summary="Add to my balance",
     security=security("user"),
-    responses=answers({200: BalanceAnswer}, 400, 401, 409, 413, 415),
+    responses=answers({200: BalanceAnswer}, 400, 401, 409, 413, 415, 429),
 )
 @takes("user")
 def patch_charges(body: Charge, header: Retry) -> Response:

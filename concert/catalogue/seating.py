@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from heapq import nsmallest
 
 SHORTEST_ROW, LONGEST_ROW = 5, 40
 
@@ -54,21 +55,23 @@ def row_of(seat_no: int, capacity: int) -> Row:
     return rows_of(capacity)[(seat_no - 1) // row_length(capacity)]
 
 
-def best_together(free: Collection[int], count: int, capacity: int) -> tuple[int, ...] | None:
-    """The best ``count`` free seats side by side: near the front and the middle; None where there are none."""
-    length = row_length(capacity)
-    available = set(free)
-    best: tuple[float, tuple[int, ...]] | None = None
+def best_together(
+    free: Collection[int], count: int, capacity: int, most: int = 1
+) -> list[tuple[int, ...]]:
+    """The best places for ``count`` people side by side, ``most`` of them at the most, the best first.
+
+    Near the front and the middle is best. They may overlap.
+    """
+    middle, available = (row_length(capacity) - count) / 2, set(free)
+    found: list[tuple[float, int]] = []
     for depth, row in enumerate(rows_of(capacity)):
-        for start in range(row.seat_nos.start, row.seat_nos.stop - count + 1):
-            seats = tuple(range(start, start + count))
-            if not available.issuperset(seats):
-                continue
-            middle = sum(seat - row.seat_nos.start for seat in seats) / count
-            cost = depth + abs(middle - (length - 1) / 2) * 1.5
-            if best is None or cost < best[0]:
-                best = (cost, seats)
-    return best[1] if best else None
+        beside = 0
+        for seat_no in row.seat_nos:
+            beside = beside + 1 if seat_no in available else 0
+            if beside >= count:
+                first = seat_no - count + 1
+                found.append((depth + abs(first - row.seat_nos.start - middle) * 1.5, first))
+    return [tuple(range(first, first + count)) for _, first in nsmallest(most, found)]
 
 
 def nearest_free(free: Collection[int], wanted: Sequence[int], capacity: int) -> tuple[int, ...]:

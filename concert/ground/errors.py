@@ -124,6 +124,31 @@ class SeatLimit(DomainError):
         self.limit = limit
 
 
+class ReholdTooSoon(DomainError):
+    """A hold of theirs on ``seat_nos`` lapsed just now: others come first for ``retry_after`` seconds."""
+
+    code = "rehold_too_soon"
+
+    def __init__(self, seat_nos: Sequence[int], retry_after: int) -> None:
+        super().__init__(
+            f"You let a hold of these seats lapse; others may take them for {retry_after} seconds first."
+        )
+        self.seat_nos = tuple(seat_nos)
+        self.retry_after = retry_after
+
+
+class TooManyLapsed(DomainError):
+    """``limit`` holds of this visit have lapsed; only whoever lines up again may hold more."""
+
+    code = "too_many_lapsed"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"{limit} of your holds have lapsed in this visit; leave and line up again to hold more."
+        )
+        self.limit = limit
+
+
 class HoldExpired(DomainError):
     code = "hold_expired"
 

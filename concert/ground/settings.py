@@ -39,6 +39,8 @@ class Settings(BaseSettings):
     # The sale.
     hold_seconds: int = Field(300, alias="HOLD_SECONDS", ge=1, le=86_400)
     max_seats_per_user: int = Field(4, alias="MAX_SEATS_PER_USER", ge=1, le=100)
+    rehold_seconds: int = Field(10, alias="REHOLD_SECONDS", ge=0, le=86_400)
+    max_lapsed_holds: int = Field(3, alias="MAX_LAPSED_HOLDS", ge=1, le=1000)
 
     # Size and protection.
     web_workers: int = Field(2, alias="CONCERT_WEB_WORKERS", ge=1, le=256)
@@ -46,6 +48,12 @@ class Settings(BaseSettings):
     database_pool_size: int = Field(12, alias="CONCERT_DATABASE_POOL_SIZE", ge=1, le=500)
     max_body_bytes: int = Field(64 * 1024, alias="CONCERT_MAX_BODY_BYTES", ge=1024)
     new_users_per_minute: int = Field(6000, alias="CONCERT_NEW_USERS_PER_MINUTE", ge=1)
+    key_guesses_per_minute: int = Field(20, alias="CONCERT_KEY_GUESSES_PER_MINUTE", ge=1)
+    charges_per_minute: int = Field(60, alias="CONCERT_CHARGES_PER_MINUTE", ge=1)
+    holds_per_minute: int = Field(60, alias="CONCERT_HOLDS_PER_MINUTE", ge=1)
+    stream_openings_per_minute: int = Field(60, alias="CONCERT_STREAM_OPENINGS_PER_MINUTE", ge=1)
+    streams_per_token: int = Field(4, alias="CONCERT_STREAMS_PER_TOKEN", ge=1)
+    streams_per_address: int = Field(1500, alias="CONCERT_STREAMS_PER_ADDRESS", ge=1)
     max_streams: int = Field(110, alias="CONCERT_MAX_STREAMS", ge=1)
 
     # Logs.

@@ -3,62 +3,112 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator
 from typing import Any
 
 import orjson
-from flask import Flask, Response, stream_with_context
+from flask import Flask, Response, request, stream_with_context
 from flask_sse import Message
 
-from concert.ground.errors import Unavailable
+from concert.ground.errors import RateLimited, Unavailable
+from concert.ground.limits import limit, network_of
 from concert.ground.parts import keep, part
 from concert.ground.settings import Settings
 
 # A viewer who has gone is noticed at the next write only, and proxies cut silent connections.
 HEARTBEAT_SECONDS = 15.0
+# When to try again where there are too many: a stream that was lost is noticed by then.
+BUSY_SECONDS = 20
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 Event = tuple[str, Any] | None
 
 
 class OpenStreams:
-    """How many streams this process serves, and may serve."""
+    """Which streams this process serves, and how many it may: in all, for one viewer, for one address."""
 
-    def __init__(self, most: int) -> None:
-        self._free = threading.BoundedSemaphore(most)
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._open: Counter[Hashable] = Counter()
+        self._count = 0
 
-    def begin(self) -> bool:
-        """Take a place for one more; False where there is none."""
-        return self._free.acquire(blocking=False)
+    def check(self, viewer: Hashable, address: str) -> None:
+        """See that there is a place for one more.
 
-    def end(self) -> None:
+        Raises:
+            RateLimited: the viewer, or the address, has as many streams as it may.
+            Unavailable: this process serves as many as it may.
+        """
+        settings = self._settings
+        if self._open[viewer] >= settings.streams_per_token:
+            raise RateLimited(BUSY_SECONDS, "This place has as many live streams as it may.")
+        if self._open[address] >= settings.streams_per_address:
+            raise RateLimited(BUSY_SECONDS, "Too many live streams from here.")
+        if self._count >= settings.max_streams:
+            raise Unavailable("A live stream", retry_after=5)
+
+    def begin(self, viewer: Hashable, address: str) -> None:
+        """Take a place for one more.
+
+        Raises:
+            RateLimited, Unavailable: as :meth:`check`.
+        """
+        with self._lock:
+            self.check(viewer, address)
+            self._count += 1
+            self._open[viewer] += 1
+            self._open[address] += 1
+
+    def end(self, viewer: Hashable, address: str) -> None:
         """Give the place of one back."""
-        self._free.release()
+        with self._lock:
+            self._count -= 1
+            for whose in (viewer, address):
+                self._open[whose] -= 1
+                if not self._open[whose]:
+                    del self._open[whose]
 
 
 def init_streams(app: Flask, settings: Settings) -> None:
     """Count the streams of this app."""
-    keep(app, OpenStreams(settings.max_streams))
+    keep(app, OpenStreams(settings))
 
 
-def stream_response(events: Iterable[Event]) -> Response:
+def limit_streams(viewer: Hashable) -> None:
+    """Count that somebody opens a stream from the request's address, before anything is looked up for it.
+
+    ``viewer`` is whose token it is. Whoever is refused may ask without a stream meanwhile.
+
+    Raises:
+        RateLimited: they have too many, or open them too often.
+        Unavailable: this process serves as many streams as it may.
+    """
+    address = network_of(request.remote_addr or "")
+    limit("streams", viewer)
+    limit("streams of an address", address)
+    part(OpenStreams).check(viewer, address)
+
+
+def stream_response(events: Iterable[Event], viewer: Hashable) -> Response:
     """A stream of events; a mapping is sent as JSON, text as it is, and None as a heartbeat.
 
     An event with an empty name is sent without one: htmx puts such data on the page.
 
     Raises:
-        Unavailable: this process serves as many streams as it may.
+        RateLimited, Unavailable: as :func:`limit_streams`.
     """
+    address = network_of(request.remote_addr or "")
     streams = part(OpenStreams)
-    if not streams.begin():
-        raise Unavailable("A live stream", retry_after=5)
+    streams.begin(viewer, address)
     ended = False
 
     def end() -> None:
         nonlocal ended
         if not ended:
             ended = True
-            streams.end()
+            streams.end(viewer, address)
 
     response = Response(
         stream_with_context(_encoded(events)), mimetype="text/event-stream", headers=HEADERS

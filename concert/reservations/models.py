@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import (
+    BigInteger,
     CheckConstraint,
     DateTime,
     ForeignKey,
@@ -48,3 +49,5 @@ class Reservation(Base):
     status: Mapped[str] = mapped_column(String(10))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     held_until: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    # The place in line under which they were held; a visit may let only so many holds lapse.
+    place_sequence: Mapped[int | None] = mapped_column(BigInteger)

@@ -7,7 +7,9 @@ from pathlib import Path
 # The function that holds seats; the migrations install this text.
 HOLD_SEATS = (Path(__file__).parent / "sql" / "hold_seats.sql").read_text(encoding="utf-8")
 
-HOLD = "SELECT * FROM hold_seats(%s, %s, %s::smallint[], %s, %s * interval '1 second', %s)"
+HOLD = """
+SELECT * FROM hold_seats(%s, %s, %s::smallint[], %s, %s * interval '1 second', %s,
+    %s::integer, %s::bigint, %s * interval '1 second', %s)"""
 
 RESERVATION = """
 r.id, r.user_id, p.concert_id, r.performance_id, p.date, r.seat_nos, r.prices, r.amount,

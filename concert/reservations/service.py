@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import chain
 from typing import Literal, NamedTuple
 from uuid import UUID, uuid4
 
@@ -20,17 +23,21 @@ from concert.ground.database import Connection, array, connection
 from concert.ground.errors import (
     AlreadyPaid,
     BadRequest,
+    DomainError,
     HoldExpired,
     NotFound,
     NotTogether,
     NotYours,
+    ReholdTooSoon,
     SalesNotOpen,
     SeatLimit,
     SeatTaken,
+    TooManyLapsed,
     Unavailable,
     UnknownUser,
 )
 from concert.ground.idempotency import Attempt, once, recall
+from concert.ground.limits import limit
 from concert.ground.parts import keep, part
 from concert.ground.settings import Settings
 from concert.reservations import queries
@@ -43,6 +50,10 @@ State = Literal["available", "held", "sold"]
 STATES: dict[str, State] = {"a": "available", "h": "held", "s": "sold"}
 MOST_LISTED = 200
 MOST_TIDIED_AT_ONCE = 1000
+# In a rush for the best seats: how many places are tried in one statement, and how often the
+# map is read anew before somebody is told that others were quicker.
+MOST_CHOICES = 100
+MOST_TRIALS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,30 +123,16 @@ def hold_seats(
         SalesNotOpen: the performance is not on sale now.
         SeatLimit: the user would have more seats of it than one person may.
         SeatTaken: somebody else has one of them.
+        ReholdTooSoon: a hold of theirs on one of them has lapsed just now.
+        TooManyLapsed: too many of their holds have lapsed in this visit.
         IdempotencyConflict: the key was used for another request.
+        RateLimited: the user asks too often.
         Unavailable: PostgreSQL or Redis cannot be reached.
     """
-    settings = part(Settings)
+    limit("holds", token.user_id)
     wanted = require_seats(performance, seat_nos)
-    visit = waiting_room.enter(token, room, hold_seconds=settings.hold_seconds)
-    made = uuid4()
-    try:
-        reservation = once(
-            attempt,
-            Reservation,
-            lambda link: _hold(link, token.user_id, performance, wanted, settings, made),
-        )
-    except Exception:
-        _end_failed_hold(visit)
-        raise
-    if reservation.reservation_id == made:
-        events.publish_seats(
-            performance.performance_id, reservation.seat_nos, "held", token.user_id
-        )
-    else:
-        # Nothing was held now, so there is no fact to tell and nothing to lengthen the visit for.
-        _end_failed_hold(visit)
-    return reservation
+    with _visit_for_a_hold(token, room) as visit:
+        return _hold_during(visit, performance, wanted, attempt)
 
 
 def hold_best_seats(
@@ -150,24 +147,33 @@ def hold_best_seats(
     Raises:
         BadRequest: the count is not 1 to the most that one person may have.
         NotTogether: there are not so many side by side.
+        SeatTaken: others were quicker every time.
         And what :func:`hold_seats` raises.
     """
-    settings = part(Settings)
-    if not 1 <= count <= settings.max_seats_per_user:
-        raise BadRequest(f"Choose 1 to {settings.max_seats_per_user} seats.")
-    waiting_room.enter(token, room)
-    held = recall(attempt, Reservation) if attempt else None
-    while held is None:
-        seats = seats_of(None, [performance.performance_id])[performance.performance_id]
-        free = [seat.seat_no for seat in seats if seat.state == "available"]
-        best = best_together(free, count, performance.capacity)
-        if best is None:
-            raise NotTogether(count)
-        try:
-            held = hold_seats(token, room, performance, best, attempt)
-        except SeatTaken:
-            log.info("best_seats_lost", performance=performance.performance_id)
-    return held
+    limit("holds", token.user_id)
+    most = part(Settings).max_seats_per_user
+    if not 1 <= count <= most:
+        raise BadRequest(f"Choose 1 to {most} seats.")
+    with _visit_for_a_hold(token, room) as visit:
+        held = recall(attempt, Reservation) if attempt else None
+        if held is not None:
+            _end_failed_hold(visit)
+            return held
+        for trial in range(MOST_TRIALS):
+            choices = best_together(
+                _free_seats(performance), count, performance.capacity, MOST_CHOICES
+            )
+            if not choices:
+                raise NotTogether(count)
+            try:
+                # Whoever found all of them being taken waits for one of them, and so for news.
+                if trial % 2:
+                    return _hold_during(visit, performance, choices[0], attempt)
+                wanted = tuple(chain.from_iterable(choices))
+                return _hold_during(visit, performance, wanted, attempt, together=count)
+            except SeatTaken:
+                log.info("best_seats_lost", performance=performance.performance_id, trial=trial)
+        raise SeatTaken(choices[0])
 
 
 def release_reservation(user_id: UUID, reservation_id: UUID) -> None:
@@ -258,6 +264,11 @@ def seats_of(user_id: UUID | None, performance_ids: Sequence[int]) -> dict[int, 
     }
 
 
+def _free_seats(performance: Performance) -> list[int]:
+    letters = seat_letters(None, [performance.performance_id])[performance.performance_id]
+    return [seat_no for seat_no, letter in enumerate(letters, 1) if letter == "a"]
+
+
 def seat_counts(performance_ids: Sequence[int]) -> dict[int, SeatCounts]:
     """How many seats of some performances are available, held and sold."""
     with connection() as link:
@@ -292,32 +303,77 @@ def differing_seats() -> list[dict[str, object]]:
     return [{"performance_id": row[0], "seat_no": row[1], "difference": row[2]} for row in rows]
 
 
-def _hold(
-    link: Connection,
-    user_id: UUID,
+@contextmanager
+def _visit_for_a_hold(token: QueueToken, room: str) -> Iterator[waiting_room.Visit]:
+    """The visit, lasting for a hold that begins now; shortened again where the work fails."""
+    visit = waiting_room.enter(token, room, hold_seconds=part(Settings).hold_seconds)
+    try:
+        yield visit
+    except Exception:
+        _end_failed_hold(visit)
+        raise
+
+
+def _hold_during(
+    visit: waiting_room.Visit,
     performance: Performance,
     wanted: tuple[int, ...],
-    settings: Settings,
+    attempt: Attempt | None,
+    together: int | None = None,
+) -> Reservation:
+    made = uuid4()
+    reservation = once(
+        attempt,
+        Reservation,
+        lambda link: _hold(link, visit.token, performance, wanted, together, made),
+    )
+    if reservation.reservation_id == made:
+        events.publish_seats(
+            performance.performance_id, reservation.seat_nos, "held", visit.token.user_id
+        )
+    else:
+        # Nothing was held now, so there is no fact to tell and nothing to lengthen the visit for.
+        _end_failed_hold(visit)
+    return reservation
+
+
+def _hold(
+    link: Connection,
+    token: QueueToken,
+    performance: Performance,
+    wanted: tuple[int, ...],
+    together: int | None,
     made: UUID,
 ) -> Reservation:
+    settings = part(Settings)
     row = link.execute(
         queries.HOLD,
         (
-            user_id,
+            token.user_id,
             performance.performance_id,
             array(wanted),
             made,
             settings.hold_seconds,
             settings.max_seats_per_user,
+            together,
+            token.sequence,
+            settings.rehold_seconds,
+            settings.max_lapsed_holds,
         ),
     ).fetchone()
     assert row is not None
     outcome, _, seats, prices, amount, held_at, held_until = row
     if outcome != "held":
-        return _explain_hold(link, user_id, performance, wanted, outcome, seats or (), settings)
+        if together is None:
+            again = link.execute(
+                queries.SAME_AGAIN, (token.user_id, performance.performance_id, array(wanted))
+            ).fetchone()
+            if again is not None:
+                return _reservation(again)
+        raise _refusal(outcome, wanted[:together], seats or (), held_until, held_at)
     return Reservation(
         made,
-        user_id,
+        token.user_id,
         performance.concert_id,
         performance.performance_id,
         performance.date,
@@ -330,27 +386,26 @@ def _hold(
     )
 
 
-def _explain_hold(
-    link: Connection,
-    user_id: UUID,
-    performance: Performance,
-    wanted: tuple[int, ...],
+def _refusal(
     outcome: str,
-    free: Sequence[int],
-    settings: Settings,
-) -> Reservation:
+    wanted: Sequence[int],
+    seats: Sequence[int],
+    until: datetime,
+    now: datetime,
+) -> DomainError:
+    """Why nothing was held; ``seats`` and ``until`` as ``hold_seats`` has put them out."""
+    settings = part(Settings)
     if outcome == "no_user":
-        raise UnknownUser()
+        return UnknownUser()
     if outcome == "closed":
-        raise SalesNotOpen("This performance is not on sale now.")
-    again = link.execute(
-        queries.SAME_AGAIN, (user_id, performance.performance_id, array(wanted))
-    ).fetchone()
-    if again is not None:
-        return _reservation(again)
+        return SalesNotOpen("This performance is not on sale now.")
     if outcome == "limit":
-        raise SeatLimit(settings.max_seats_per_user)
-    raise SeatTaken(sorted(set(wanted) - set(free)))
+        return SeatLimit(settings.max_seats_per_user)
+    if outcome == "lapsed":
+        return TooManyLapsed(settings.max_lapsed_holds)
+    if outcome == "too_soon":
+        return ReholdTooSoon(sorted(seats), math.ceil((until - now).total_seconds()))
+    return SeatTaken(sorted(set(wanted) - set(seats)))
 
 
 def _explain_release(reservation: Reservation, user_id: UUID) -> None:

@@ -12,6 +12,7 @@ import psycopg
 from concert.ground.database import Connection, connection
 from concert.ground.errors import BadRequest, BalanceLimit, UnknownUser
 from concert.ground.idempotency import Attempt, once
+from concert.ground.limits import limit
 from concert.wallet.models import HIGHEST_BALANCE, HIGHEST_CHARGE
 
 MOST_ENTRIES = 100
@@ -67,7 +68,9 @@ def charge(user_id: UUID, amount: int, attempt: Attempt | None = None) -> Balanc
         BalanceLimit: the balance would pass 1,000,000,000.
         UnknownUser: there is no such user.
         IdempotencyConflict: the key was used for another request.
+        RateLimited: the user charges too often.
     """
+    limit("charges", user_id)
     if not 1 <= amount <= HIGHEST_CHARGE:
         raise BadRequest(f"A charge is a whole number of won, 1 to {HIGHEST_CHARGE:,}.")
     return once(attempt, Balance, lambda link: _charge(link, user_id, amount))

@@ -18,9 +18,9 @@ from uuid import UUID
 from flask import Blueprint, Flask, Response, g, render_template, request
 from flask_wtf.csrf import CSRFProtect
 
-from concert.accounts.new_users import limit_new_users
 from concert.accounts.service import create_user, issue_user_token
 from concert.ground.errors import TokenExpired, TokenInvalid, TokenMissing
+from concert.ground.limits import limit, network_of
 from concert.ground.parts import part
 from concert.ground.settings import Settings
 from concert.ground.signing import verify
@@ -123,7 +123,7 @@ def user_or_new() -> UUID:
     """
     user_id = current_user()
     if user_id is None:
-        limit_new_users(request.remote_addr or "")
+        limit("new users", network_of(request.remote_addr or ""))
         account = create_user()
         user_id = account.user_id
         keep_user_token(user_id, account.user_token)

@@ -19,8 +19,10 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from concert.ground.errors import (
     DomainError,
     InsufficientBalance,
+    ReholdTooSoon,
     SeatLimit,
     SeatTaken,
+    TooManyLapsed,
     UnknownUser,
 )
 from concert.web.door import forget_user, is_htmx, render, safe_path
@@ -147,6 +149,24 @@ EXPLAINED: dict[str, Explained] = {
         _("One person may have at most %(limit)s seats of one date."),
         ("back",),
     ),
+    "rehold_too_soon": Explained(
+        409,
+        _("Others come first for a moment"),
+        _(
+            "Your time for these seats ran out, so others may take them first. "
+            "In %(seconds)s seconds you may hold them again; other seats you may hold at once."
+        ),
+        ("back",),
+    ),
+    "too_many_lapsed": Explained(
+        409,
+        _("Your time ran out too often"),
+        _(
+            "Seats were held for you %(limit)s times in this visit and not paid. Give the others a chance: "
+            "leave and join the line again to hold more. Seats that you hold now can still be paid."
+        ),
+        ("home",),
+    ),
     "hold_expired": Explained(
         409,
         _("The time to pay is over"),
@@ -238,8 +258,10 @@ def _variables(error: Exception) -> dict[str, str]:
         return {"missing": won(error.missing)}
     if isinstance(error, SeatTaken):
         return {"seats": seat_list(error.seat_nos)}
-    if isinstance(error, SeatLimit):
+    if isinstance(error, SeatLimit | TooManyLapsed):
         return {"limit": str(error.limit)}
+    if isinstance(error, ReholdTooSoon):
+        return {"seconds": str(error.retry_after)}
     return {}
 
 

@@ -20,7 +20,7 @@ from concert.catalogue.service import (
 )
 from concert.ground.events import performance_channel
 from concert.ground.fanout import facts
-from concert.ground.streams import Event, stream_response
+from concert.ground.streams import Event, limit_streams, stream_response
 from concert.waiting_room import service
 from concert.waiting_room.service import Place
 from concert.waiting_room.tokens import QueueToken
@@ -39,8 +39,9 @@ BEAT_SECONDS = 8.0
 def room(slug: str) -> Response:
     """My place: fragments for the page, and ``beat``, ``turn`` and ``over`` for its script."""
     token = require_queue_token(slug)
+    limit_streams(token)
     first = service.place_of(token)
-    return stream_response(_place_told(token, first, concert_behind(slug)))
+    return stream_response(_place_told(token, first, concert_behind(slug)), token)
 
 
 @pages.get("/live/performances/<int:performance_id>")
@@ -48,9 +49,10 @@ def performance(performance_id: int) -> Response:
     """A performance's seats: fragments for the map, and ``resync`` and ``beat`` for its script."""
     concert_id, slug = place_of_performance(performance_id)
     token = require_queue_token(slug)
+    limit_streams(token)
     service.enter(token, slug)
     performance = find_performance(concert_of(concert_id), performance_id=performance_id)
-    return stream_response(_seats_told(performance, token.user_id))
+    return stream_response(_seats_told(performance, token.user_id), token)
 
 
 def _place_told(token: QueueToken, first: Place, concert: Concert | None) -> Iterator[Event]:

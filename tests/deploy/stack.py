@@ -212,10 +212,13 @@ class Stack:
         self.processes[name] = Process(popen)
         return self.processes[name]
 
-    def start_proxy(self) -> None:
+    def start_proxy(self, more: str = "") -> None:
+        """Start the proxy; ``more`` stands in its ``upstreams.conf``, as operations.md says for TLS."""
         configuration = rendered(
             self.directory, self.port, [*self.web_ports.values()], self.live_port
         )
+        with (self.directory / "upstreams.conf").open("a") as file:
+            file.write(more)
         asroot = ["-g", "user root;"] if os.geteuid() == 0 else []
         command = [
             NGINX,

@@ -9,8 +9,9 @@ import http.server
 import json
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -72,18 +73,31 @@ def echo() -> Iterator[Echo]:
         server.end()
 
 
-@pytest.fixture
-def proxy(echo: Echo) -> Iterator[Stack]:
+@contextmanager
+def started(echo: Echo, more: str = "") -> Iterator[Stack]:
     with temporary_directory() as directory:
         stack = Stack(directory, "", "")
         stack.web_ports = {"web-1": echo.server_port}
         stack.live_port = free_port()
         try:
-            stack.start_proxy()
+            stack.start_proxy(more)
             wait_until(lambda: stack.answers(stack.port, "/proxy-health"))
             yield stack
         finally:
             stack.stop()
+
+
+@pytest.fixture
+def proxy(echo: Echo) -> Iterator[Stack]:
+    with started(echo) as stack:
+        yield stack
+
+
+@pytest.fixture
+def behind_another(echo: Echo) -> Iterator[Stack]:
+    """The proxy behind one that ends TLS, whom it believes who asks."""
+    with started(echo, "set_real_ip_from 127.0.0.1; real_ip_header X-Forwarded-For;") as stack:
+        yield stack
 
 
 def headers_seen(proxy: Stack, **sent: str) -> dict[str, str]:
@@ -137,19 +151,71 @@ def test_a_request_that_changes_something_is_never_sent_twice(proxy: Stack, echo
     assert echo.asked == ["POST /v1/cut"]
 
 
-def test_a_flood_of_new_users_from_one_address_is_slowed_down(proxy: Stack, echo: Echo) -> None:
-    def make(_: int) -> tuple[int, bytes, str | None]:
-        answer = proxy.call("POST", "/v1/users", {})
-        return answer.status, answer.body, answer.headers["Retry-After"]
+def flood(
+    proxy: Stack, path: str, count: int, headers: Callable[[int], dict[str, str]] = lambda _: {}
+) -> list[Any]:
+    """Send so many POSTs at once; the answers."""
+
+    def make(number: int) -> Any:
+        return proxy.call("POST", path, {}, headers=headers(number))
 
     with ThreadPoolExecutor(16) as pool:
-        answers = list(pool.map(make, range(600)))
-    refused = [answer for answer in answers if answer[0] == 429]
-    assert 100 < len(answers) - len(refused) == len(echo.asked)
+        return list(pool.map(make, range(count)))
+
+
+def test_a_flood_of_new_users_from_one_address_is_slowed_down(proxy: Stack, echo: Echo) -> None:
+    answers = flood(proxy, "/v1/users", 800)
+    refused = [answer for answer in answers if answer.status == 429]
+    assert 300 < len(answers) - len(refused) == len(echo.asked)
     assert refused
-    assert json.loads(refused[0][1])["code"] == "rate_limited"
-    assert int(refused[0][2] or 0) > 0
+    assert json.loads(refused[0].body)["code"] == "rate_limited"
+    assert int(refused[0].headers["Retry-After"] or 0) > 0
     assert proxy.call("POST", "/v1/enqueues", {}).status == 200
+
+
+def test_users_made_by_pages_and_by_the_api_have_one_limit(proxy: Stack, echo: Echo) -> None:
+    flood(proxy, "/rooms/main/join", 800)
+    by_pages = len(echo.asked)
+    assert 300 < by_pages < 800
+    assert 429 in {answer.status for answer in flood(proxy, "/v1/users", 50)}
+    assert len(echo.asked) - by_pages < 50
+    (refused, *_) = (answer for answer in flood(proxy, "/wallet", 50) if answer.status == 429)
+    assert refused.headers["Content-Type"].startswith("text/html")
+    assert int(refused.headers["Retry-After"] or 0) > 0
+    assert "다시 눌러 주세요" in refused.body.decode()
+
+
+def test_whoever_is_a_user_already_is_not_counted_on_pages_but_on_the_api(
+    proxy: Stack, echo: Echo
+) -> None:
+    known = {"Cookie": "other=1; concert_user=somebody"}
+    for path in ("/rooms/main/join", "/wallet"):
+        answers = flood(proxy, path, 400, lambda _: known)
+        assert {answer.status for answer in answers} == {200}
+    assert {answer.status for answer in flood(proxy, "/v1/users", 800, lambda _: known)} == {
+        200,
+        429,
+    }
+
+
+def test_an_ipv6_network_counts_as_one_address(behind_another: Stack) -> None:
+    def of_one_network(number: int) -> dict[str, str]:
+        return {"X-Forwarded-For": f"2001:db8:0:1::{number:x}"}
+
+    refused = [
+        a for a in flood(behind_another, "/v1/users", 800, of_one_network) if a.status == 429
+    ]
+    assert refused
+    for address in ("2001:db8:0:2::1", "192.0.2.1", "::ffff:192.0.2.2"):
+        answer = behind_another.call("POST", "/v1/users", {}, headers={"X-Forwarded-For": address})
+        assert answer.status == 200
+    mapped = flood(
+        behind_another,
+        "/v1/users",
+        400,
+        lambda n: {"X-Forwarded-For": f"::ffff:10.0.{n >> 8}.{n & 255}"},
+    )
+    assert {answer.status for answer in mapped} == {200}
 
 
 def test_figures_for_the_operator_are_not_public(proxy: Stack, echo: Echo) -> None:

@@ -19,6 +19,12 @@ def hold(fan: Fan, concert: int, *seat_nos: int, key: str = "") -> Step:
     return asking("POST", path, fan.queue_token, {"seats": list(seat_nos)}, key)
 
 
+def hold_best(fan: Fan, concert: int, count: int, key: str = "") -> Step:
+    """Ask for the best seats together."""
+    path = f"/v1/concerts/{concert}/reservations"
+    return asking("POST", path, fan.queue_token, {"best": count}, key)
+
+
 def pay(fan: Fan, concert: int, seat_no: int, key: str = "") -> Step:
     """Pay the reservation that holds this seat."""
     path = f"/v1/concerts/{concert}/seats/{seat_no}/payments"

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
 import pytest
 
+from concert.catalogue.seating import best_together
+from concert.ground.database import connection
+from concert.reservations.queries import LETTERS
+from concert.reservations.service import MOST_TRIALS
 from tests.races import steps
 from tests.races.crew import Answer, Crew
-from tests.races.sabotage import Sabotage
+from tests.races.sabotage import Sabotage, spoiled
 from tests.races.verdict import assert_nothing_is_left_behind, contradictions
 from tests.sale import Fan, Sale
 
@@ -21,6 +27,9 @@ USER_LOCKED = "FOR NO KEY UPDATE;  -- guard: seat limit"
 RESERVED = "INSERT INTO reservations AS r"
 # The moment between looking and acting, long enough that others act in it.
 PAUSE = "PERFORM pg_sleep(0.1);\n    "
+
+# Reading the map of a house, counted.
+COUNTED = spoiled(LETTERS, ("AS own) m", "AS own, nextval('readings')) m"))
 
 # Locks the seats one by one, in an order that is another one for every reservation.
 LOCK_IN_ANY_ORDER = """
@@ -163,3 +172,56 @@ def test_the_same_hold_sent_many_times_with_one_key_is_one_hold(rush: Sale, crew
     assert len({answer.json["reservation_id"] for answer in answers}) == 1
     assert contradictions(rush) == set()
     assert_nothing_is_left_behind(rush)
+
+
+@pytest.fixture
+def readings(rush: Sale) -> Iterator[Callable[[], int]]:
+    """How often the map of a house was read in storms with ``COUNTED``: PostgreSQL counts."""
+    with connection() as link:
+        link.execute("CREATE SEQUENCE readings")
+        yield lambda: link.execute("SELECT last_value FROM readings").fetchall()[0][0]
+        link.execute("DROP SEQUENCE readings")
+
+
+def sixty_want_the_best_two(
+    sale: Sale, crew: Crew, concert: int, key: str = "", **altered: int
+) -> list[Answer]:
+    replaced: dict[tuple[str, str], Any] = {("concert.reservations.queries", "LETTERS"): COUNTED}
+    for name, value in altered.items():
+        replaced["concert.reservations.service", name] = value
+    fans = people(sale, 60)
+    return crew.storm([steps.hold_best(fan, concert, 2, key) for fan in fans], replaced)
+
+
+@pytest.mark.parametrize("key", ["", "once"], ids=["without a key", "with a key"])
+def test_sixty_people_who_want_the_best_two_seats_at_once_all_get_some_and_hardly_look_twice(
+    rush: Sale, crew: Crew, readings: Callable[[], int], key: str
+) -> None:
+    answers = sixty_want_the_best_two(rush, crew, rush.concert(capacity=200), key)
+    assert {answer.status for answer in answers} == {200}
+    seats = [seat["seat_no"] for answer in answers for seat in answer.json["seats"]]
+    assert len(set(seats)) == 120
+    assert readings() <= 2 * 60
+    assert contradictions(rush) == set()
+    assert_nothing_is_left_behind(rush)
+
+
+def test_where_not_all_can_have_two_together_the_house_is_filled_and_the_others_hear_the_truth(
+    rush: Sale, crew: Crew, readings: Callable[[], int]
+) -> None:
+    answers = sixty_want_the_best_two(rush, crew, rush.concert(capacity=40))
+    held = [answer for answer in answers if answer.status == 200]
+    refused = {(answer.status, answer.code) for answer in answers if answer.status != 200}
+    assert refused <= {(409, "not_together"), (409, "seat_taken")}
+    free = set(range(1, 41)) - {seat["seat_no"] for one in held for seat in one.json["seats"]}
+    assert best_together(free, 2, 40) == []
+    assert readings() <= MOST_TRIALS * 60
+    assert contradictions(rush) == set()
+    assert_nothing_is_left_behind(rush)
+
+
+def test_control_with_one_choice_at_a_time_everybody_looks_again_and_again(
+    rush: Sale, crew: Crew, readings: Callable[[], int]
+) -> None:
+    sixty_want_the_best_two(rush, crew, rush.concert(capacity=200), MOST_CHOICES=1)
+    assert readings() > 2 * 60
