@@ -192,7 +192,8 @@ EXPLAINED: dict[str, Explained] = {
         429,
         _("Too many at once"),
         _(
-            "Many people share your connection right now. Wait a moment; your place in line is safe."
+            "That was a lot at once, from you or from others on your connection. "
+            "Wait a moment; your place in line is safe."
         ),
         ("retry", "home"),
     ),
