@@ -42,6 +42,10 @@ HOLD_SCRIPT = PERSON + HOLD % (
     "gen_random_uuid()",
     "300",
     "4",
+    "NULL",
+    ":n::bigint + 1",
+    "10",
+    "3",
 )
 CHARGE_SCRIPT = PERSON + CHARGE % {
     "user": USER,

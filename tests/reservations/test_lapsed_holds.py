@@ -143,6 +143,20 @@ def test_what_is_held_can_be_paid_and_asked_for_again_however_many_have_lapsed(
     assert fan.pay(concert, 4).status_code == 200
 
 
+def test_what_was_paid_or_released_has_not_lapsed(long_visits: Sale) -> None:
+    concert = long_visits.concert(price=0)
+    fan = long_visits.admitted_fan(concert)
+    released = fan.hold(concert, 9).json["reservation_id"]
+    assert fan.call("DELETE", f"/v1/reservations/{released}").status_code == 204
+    for seat_no in (1, 2, 3, 4):
+        assert fan.hold(concert, seat_no).status_code == 200
+    for seat_no in (1, 2, 3):
+        assert fan.pay(concert, seat_no).status_code == 200
+    long_visits.let_time_pass(LAPSES)
+    assert code(fan.hold(concert, 4)) == "rehold_too_soon"
+    assert fan.hold(concert, 9).status_code == 200
+
+
 def test_two_bots_cannot_keep_a_house_by_holding_again_and_again(long_visits: Sale) -> None:
     concert = long_visits.concert(capacity=8)
     bots = [long_visits.admitted_fan(concert) for _ in range(2)]
