@@ -150,3 +150,48 @@ def test_a_page_of_an_error_is_kept_by_nobody(
     visitor: Browser, new_visitor: Callable[..., Browser]
 ) -> None:
     assert visitor.open("/no-such-page").headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("en", ("Others come first", "seconds you may hold them again")),
+        ("ko", ("잠시 다른 분께", "초 뒤에 다시")),
+    ],
+)
+def test_whoever_let_seats_lapse_is_told_when_they_may_have_them_again(
+    sale: Sale, language: str, words: tuple[str, ...]
+) -> None:
+    concert = sale.concert()
+    visitor = Browser(sale, language).become(sale.admitted_fan(concert))
+    form = visitor.read(f"/concerts/{concert}/seats/2030-12-31").form_to("/hold")
+    assert visitor.send(form, seats="7").status_code == 303
+    sale.let_time_pass(301)
+
+    refused = visitor.send(form, seats="7")
+
+    assert refused.status_code == 409
+    assert int(refused.headers["Retry-After"]) > 0
+    for part in words:
+        assert part in Document(refused.text).text
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [("en", "ran out too often"), ("ko", "결제 시간이 여러 번")],
+)
+def test_whoever_let_too_many_holds_lapse_is_told_to_line_up_again(
+    sale: Sale, language: str, words: str
+) -> None:
+    sale.room(visit_seconds=86_400)
+    concert = sale.concert()
+    visitor = Browser(sale, language).become(sale.admitted_fan(concert))
+    form = visitor.read(f"/concerts/{concert}/seats/2030-12-31").form_to("/hold")
+    for seat_no in ("1", "2", "3"):
+        assert visitor.send(form, seats=seat_no).status_code == 303
+        sale.let_time_pass(301)
+
+    refused = visitor.send(form, seats="4")
+
+    assert refused.status_code == 409
+    assert words in refused.text
