@@ -7,28 +7,39 @@ default time zone here.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 
 from flask import Flask
 from flask_babel import format_date, format_datetime, format_decimal, format_time, ngettext
 from flask_babel import gettext as _
 
-from concert.web.language import language
+from concert.web.language import tongue
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 
 
 def init_formats(app: Flask) -> None:
     """Give the filters to templates, under their own names."""
-    for one in (won, number, day, short_day, clock, moment, timer, roughly, millis, seat_list):
+    for one in (
+        won,
+        number,
+        day,
+        short_day,
+        clock,
+        moment,
+        when,
+        timer,
+        roughly,
+        millis,
+        seat_list,
+    ):
         app.jinja_env.filters[one.__name__] = one
 
 
 def won(amount: int) -> str:
     """Money: ``₩50,000``, or ``50,000원``."""
     sign = "\N{MINUS SIGN}" if amount < 0 else ""
-    digits = number(abs(amount))
-    return f"{sign}{digits}원" if language() == "ko" else f"{sign}₩{digits}"
+    return sign + tongue().won.format(digits=number(abs(amount)))
 
 
 def number(value: int) -> str:
@@ -38,25 +49,27 @@ def number(value: int) -> str:
 
 def day(value: datetime) -> str:
     """A day in full: ``Tuesday, 31 December 2030``, or ``2030년 12월 31일 화요일``."""
-    pattern = "y년 M월 d일 EEEE" if language() == "ko" else "EEEE, d MMMM y"
-    return str(format_date(value, pattern))
+    return str(format_date(value, tongue().day))
 
 
 def short_day(value: datetime) -> str:
     """A day in short: ``Tue 31 Dec``, or ``12월 31일 (화)``."""
-    pattern = "M월 d일 (E)" if language() == "ko" else "EEE d MMM"
-    return str(format_date(value, pattern))
+    return str(format_date(value, tongue().short_day))
 
 
 def clock(value: datetime) -> str:
     """A time of day: ``7:00 PM``, or ``오후 7:00``."""
-    return str(format_time(value, _clock_pattern()))
+    return str(format_time(value, tongue().clock))
 
 
 def moment(value: datetime) -> str:
     """A day and a time, with the seconds left out."""
-    days = "M월 d일 (E) " if language() == "ko" else "EEE d MMM y, "
-    return str(format_datetime(value, days + _clock_pattern()))
+    return str(format_datetime(value, tongue().day_of_moment + tongue().clock))
+
+
+def when(value: datetime) -> str:
+    """A moment as people say it: the time alone where it is today, else the day as well."""
+    return clock(value) if day(value) == day(datetime.now(UTC)) else moment(value)
 
 
 def timer(seconds: float) -> str:
@@ -93,8 +106,3 @@ def millis(value: datetime) -> int:
 def seat_list(seat_nos: Iterable[int]) -> str:
     """Seat numbers one after the other: ``12, 13``."""
     return ", ".join(str(seat_no) for seat_no in seat_nos)
-
-
-def _clock_pattern() -> str:
-    # Korean has its words for the halves of a day in CLDR's wide form only.
-    return "aaaa h:mm" if language() == "ko" else "h:mm a"

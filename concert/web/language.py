@@ -1,7 +1,8 @@
-"""Which language a page speaks: Korean or English."""
+"""Which language a page speaks, and how each tells money, days and times."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from flask import Flask, g, has_request_context, request
@@ -10,8 +11,47 @@ from flask_babel import Babel
 import concert
 from concert.ground.settings import Settings
 
-# In its own words, so that whoever reads only that language finds it.
-LANGUAGES = {"en": "English", "ko": "한국어"}
+
+@dataclass(frozen=True, slots=True)
+class Tongue:
+    """What differs between languages and is no translation of words.
+
+    ``own_name`` is in its own words, so that whoever reads only that language finds it. ``won``
+    has ``{digits}`` where the number stands, the scripts of pages use it as well. ``day``,
+    ``short_day``, ``day_of_moment`` and ``clock`` are patterns of CLDR.
+    """
+
+    own_name: str
+    won: str
+    day: str
+    short_day: str
+    day_of_moment: str
+    clock: str
+
+
+# A further language is a row here, and a folder of its words under concert/translations/.
+TONGUES = {
+    "en": Tongue(
+        own_name="English",
+        won="₩{digits}",
+        day="EEEE, d MMMM y",
+        short_day="EEE d MMM",
+        day_of_moment="EEE d MMM y, ",
+        clock="h:mm a",
+    ),
+    "ko": Tongue(
+        own_name="한국어",
+        won="{digits}원",
+        day="y년 M월 d일 EEEE",
+        short_day="M월 d일 (E)",
+        day_of_moment="M월 d일 (E) ",
+        # Korean has its words for the halves of a day in CLDR's wide form only.
+        clock="aaaa h:mm",
+    ),
+}
+# What is spoken where nobody has said what they prefer, or nothing that we speak.
+USUAL = "en"
+LANGUAGES = {code: tongue.own_name for code, tongue in TONGUES.items()}
 COOKIE = "concert_language"
 KEPT_SECONDS = 400 * 86_400
 TRANSLATIONS = Path(concert.__file__).resolve().parent / "translations"
@@ -22,19 +62,24 @@ def init_language(app: Flask, settings: Settings) -> None:
     app.config["BABEL_TRANSLATION_DIRECTORIES"] = str(TRANSLATIONS)
     Babel(
         app,
-        default_locale="en",
+        default_locale=USUAL,
         default_timezone=settings.timezone,
         locale_selector=language,
     )
 
 
 def language() -> str:
-    """``ko`` or ``en``: asked for by ``?lang=``, else chosen before, else what the browser prefers."""
+    """The code of a language in ``TONGUES``: asked for by ``?lang=``, else chosen before, else what the browser prefers."""
     if not has_request_context():
-        return "en"
+        return USUAL
     if "language" not in g:
         wanted = (request.args.get("lang"), request.cookies.get(COOKIE))
         preferred = (tag.partition("-")[0].lower() for tag in request.accept_languages.values())
-        g.language = next((one for one in (*wanted, *preferred) if one in LANGUAGES), "en")
+        g.language = next((one for one in (*wanted, *preferred) if one in TONGUES), USUAL)
     found: str = g.language
     return found
+
+
+def tongue() -> Tongue:
+    """How the page's language tells money, days and times."""
+    return TONGUES[language()]

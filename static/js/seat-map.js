@@ -16,8 +16,7 @@ function inputs() {
 }
 
 function won(amount) {
-  const digits = amount.toLocaleString();
-  return document.documentElement.lang === "ko" ? `${digits}원` : `₩${digits}`;
+  return document.documentElement.dataset.won.replace("{digits}", amount.toLocaleString());
 }
 
 // Reads the boxes; whatever was chosen and is not to be had any more is taken out and said.

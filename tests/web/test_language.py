@@ -15,7 +15,7 @@ from babel.messages.pofile import read_po
 from flask_babel import force_locale
 
 from concert.web import formats
-from concert.web.language import TRANSLATIONS
+from concert.web.language import TONGUES, TRANSLATIONS, USUAL
 from tests.sale import Sale
 from tests.web.browser import Browser, Document
 
@@ -182,6 +182,25 @@ def test_time_left_is_told_exactly_and_roughly(
     with sale.app.test_request_context():
         assert formats.timer(seconds) == shown
         assert formats.roughly(seconds) == said
+
+
+def test_a_language_is_a_row_and_a_folder_and_nothing_else() -> None:
+    folders = {path.name for path in TRANSLATIONS.iterdir() if path.is_dir()}
+    assert folders == set(TONGUES) - {USUAL}
+
+    named = re.compile("|".join(rf"""["']{code}["']""" for code in TONGUES))
+    sources = [
+        *(PROJECT / "concert" / "web").rglob("*.py"),
+        *(PROJECT / "static" / "js").rglob("*.js"),
+        *(PROJECT / "templates").rglob("*.html"),
+    ]
+    # The documents of the API are in English alone.
+    elsewhere = [
+        path.name
+        for path in sources
+        if named.search(re.sub(r'(hreflang|html lang)="en"', "", path.read_text(encoding="utf-8")))
+    ]
+    assert elsewhere == ["language.py"]
 
 
 def test_documents_name_their_language_for_search_engines(visitor: Browser) -> None:
