@@ -87,6 +87,7 @@ class Remembered:
 
     concerts: dict[int, tuple[float, Concert]] = field(default_factory=dict)
     places: dict[int, tuple[int, str]] = field(default_factory=dict)
+    rooms: dict[int, str] = field(default_factory=dict)
 
 
 def init_catalogue(app: Flask) -> None:
@@ -193,6 +194,18 @@ def place_of_performance(performance_id: int) -> tuple[int, str]:
             raise NotFound("There is no such performance.")
         places[performance_id] = (row[0], row[1])
     return places[performance_id]
+
+
+def room_behind(concert_id: int) -> str:
+    """The room in front of a concert, which never changes: pages that ask often ask the process.
+
+    Raises:
+        NotFound: there is none with this number.
+    """
+    rooms = part(Remembered).rooms
+    if concert_id not in rooms:
+        rooms[concert_id] = concert_of(concert_id).room
+    return rooms[concert_id]
 
 
 def require_on_sale(performance: Performance) -> None:

@@ -25,6 +25,12 @@ MINE = f"""
 SELECT {RESERVATION} FROM reservations r JOIN performances p ON p.id = r.performance_id
 WHERE r.user_id = %s ORDER BY r.created_at DESC, r.id LIMIT %s"""
 
+# Of a user's live reservations, the one that ends first.
+NEXT_TO_LAPSE = f"""
+SELECT {RESERVATION} FROM reservations r JOIN performances p ON p.id = r.performance_id
+WHERE r.user_id = %s AND r.status = 'held' AND r.held_until > statement_timestamp()
+ORDER BY r.held_until LIMIT 1"""
+
 # The live reservation of just these seats, for somebody who asks for them again.
 SAME_AGAIN = f"""
 SELECT {RESERVATION} FROM reservations r JOIN performances p ON p.id = r.performance_id

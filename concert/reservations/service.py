@@ -225,6 +225,17 @@ def reservations_of(user_id: UUID) -> list[Reservation]:
         ]
 
 
+def next_to_lapse(user_id: UUID) -> Reservation | None:
+    """What a user holds at this moment; of several reservations, the one that ends first.
+
+    Raises:
+        Unavailable: PostgreSQL cannot be reached.
+    """
+    with connection() as link:
+        row = link.execute(queries.NEXT_TO_LAPSE, (user_id,)).fetchone()
+    return None if row is None else _reservation(row)
+
+
 def seat_letters(user_id: UUID | None, performance_ids: Sequence[int]) -> dict[int, str]:
     """Every seat of some performances as this user sees them: a letter a seat, in number order.
 

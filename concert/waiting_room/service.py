@@ -116,6 +116,24 @@ def place_of(token: QueueToken) -> Place:
     return _place(token, answer)
 
 
+def find_token(room: str, user_id: UUID) -> QueueToken | None:
+    """The place that a user has in a room now, waiting or admitted, whoever has its token.
+
+    It is what joining would answer, but nobody who has no place is given one.
+
+    Raises:
+        Unavailable: Redis cannot be reached.
+    """
+    keys = room_keys(room)
+    with unavailable_on_failure():
+        pipeline = redis().pipeline(transaction=False)
+        pipeline.zscore(keys[0], user_id.bytes)
+        pipeline.hget(keys[2], user_id.bytes)
+        waiting, admitted = pipeline.execute()
+    sequence = waiting if waiting is not None else admitted
+    return None if sequence is None else QueueToken(user_id, room, int(sequence))
+
+
 def places_of(tokens: Sequence[QueueToken]) -> list[Place | None]:
     """Where many places stand, in one round trip; None for one that needs a look of its own.
 

@@ -1,7 +1,8 @@
 """Static files from memory: addresses that carry a content hash, kept for a year, compressed once.
 
 Every style sheet under ``static/css`` is served as one file, ``css/site.css``: tokens
-first, then the base, then the components by name.
+first, then the base, then the components by name. So is what every page does, from
+``static/js/page``: ``js/page.js``, in which each file's names stay its own.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from concert.ground.parts import keep, part
 
 BUNDLE = "css/site.css"
+SCRIPTS = "js/page.js"
 FIRST_IN_BUNDLE = ("tokens.css", "base.css")
 ICON = "img/icon.svg"
 SMALLEST_COMPRESSED = 400
@@ -51,9 +53,10 @@ class Assets:
             if path.is_file()
         }
         self._assets[BUNDLE] = _asset(BUNDLE, _bundled(root / "css"))
+        self._assets[SCRIPTS] = _asset(SCRIPTS, _joined(root / "js" / "page"))
 
     def find(self, name: str) -> Asset:
-        """The file called ``name``, such as ``js/countdown.js``.
+        """The file called ``name``, such as ``js/page.js``.
 
         Raises:
             KeyError: there is none.
@@ -146,3 +149,9 @@ def _bundled(directory: Path) -> bytes:
     text = "\n".join(named[name].read_text(encoding="utf-8") for name in order if name in named)
     lines = (line.strip() for line in COMMENT.sub("", text).splitlines())
     return "\n".join(line for line in lines if line).encode()
+
+
+def _joined(directory: Path) -> bytes:
+    """Scripts as one module: a block each, so that they share no names."""
+    texts = (path.read_text(encoding="utf-8") for path in sorted(directory.glob("*.js")))
+    return "\n".join(f"{{\n{text}}}" for text in texts).encode()

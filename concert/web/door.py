@@ -12,22 +12,24 @@ import secrets
 import time
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import UUID
 
 from flask import Blueprint, Flask, Response, g, render_template, request
 from flask_wtf.csrf import CSRFProtect
 
 from concert.accounts.service import create_user, issue_user_token
-from concert.ground.errors import TokenExpired, TokenInvalid, TokenMissing
+from concert.ground.errors import TokenExpired, TokenInvalid, TokenMissing, Unavailable
 from concert.ground.limits import limit, network_of
 from concert.ground.parts import part
 from concert.ground.settings import Settings
 from concert.ground.signing import verify
+from concert.reservations.service import Reservation, next_to_lapse
+from concert.waiting_room.service import find_token
 from concert.waiting_room.tokens import QueueToken, queue_token_of
+from concert.web.here import in_language
 from concert.web.language import COOKIE as LANGUAGE_COOKIE
 from concert.web.language import KEPT_SECONDS as LANGUAGE_SECONDS
-from concert.web.language import LANGUAGES, language
+from concert.web.language import LANGUAGES, language, tongue
 
 USER_COOKIE = "concert_user"
 QUEUE_COOKIE = "concert_queue_"
@@ -143,15 +145,37 @@ def forget_user() -> None:
 
 
 def queue_token(room: str) -> QueueToken | None:
-    """The place of whoever is asking in this room, by the cookie; None where there is no good one.
+    """The place of whoever is asking in this room, by the cookie; None where there is none.
 
-    Whether it is this place's turn is for ``waiting_room.enter`` to say.
+    A device that has no cookie of it, because its user lined up with another one, is given the
+    place that its user has. Whether it is this place's turn is for ``waiting_room.enter`` to say.
+
+    Raises:
+        Unavailable: this device has no cookie of a place, and Redis cannot be reached.
     """
+    return kept_queue_token(room) or newer_queue_token(room)
+
+
+def kept_queue_token(room: str) -> QueueToken | None:
+    """The place of whoever is asking in this room as the cookie has it, which costs nothing to look at."""
     try:
         token = queue_token_of(request.cookies.get(QUEUE_COOKIE + room, ""))
     except (TokenInvalid, TokenExpired):
         return None
     return token if token.room == room and token.user_id == current_user() else None
+
+
+def newer_queue_token(room: str) -> QueueToken | None:
+    """The place that the user has in this room, whichever device lined up; this one keeps it.
+
+    Raises:
+        Unavailable: Redis cannot be reached.
+    """
+    user_id = current_user()
+    token = find_token(room, user_id) if user_id else None
+    if token is not None:
+        keep_queue_token(token)
+    return token
 
 
 def require_queue_token(room: str) -> QueueToken:
@@ -191,9 +215,10 @@ def render(template: str, status: int = 200, **context: Any) -> Response:
     """A page (or a partial) from a template.
 
     Beside ``context`` every template has ``asset_url``, ``csrf_token``, ``now`` (an aware
-    datetime), ``language``, ``languages``, ``settings``, ``is_htmx`` and the filters of
-    :mod:`concert.web.formats`.
+    datetime), ``language``, ``languages``, ``tongue``, ``in_language``, ``settings``, ``is_htmx``,
+    ``live_hold`` and the filters of :mod:`concert.web.formats`.
     """
+    g.web_status = status
     return Response(render_template(template, **context), status=status, mimetype="text/html")
 
 
@@ -215,14 +240,25 @@ def is_htmx() -> bool:
     return request.headers.get("HX-Request") == "true"
 
 
-def safe_path(wanted: str | None, otherwise: str) -> str:
-    """``wanted`` where it is a path on this site, else ``otherwise``: no redirect leads elsewhere."""
-    if not wanted or len(wanted) > 500 or not wanted.isprintable() or "\\" in wanted:
-        return otherwise
-    parts = urlsplit(wanted)
-    if parts.scheme or parts.netloc or not wanted.startswith("/") or wanted.startswith("//"):
-        return otherwise
-    return wanted
+def live_hold() -> Reservation | None:
+    """What whoever is asking holds at this moment; of several, what ends first.
+
+    ``base.html`` asks once for each whole page: one small query for somebody who is known here,
+    and none for strangers. None on the page that tells of this hold itself, and where it cannot
+    be known: a page that says what is broken must not wait for what is broken.
+    """
+    user_id = current_user()
+    if user_id is None or g.get("web_status", 200) >= 500:
+        return None
+    try:
+        held = next_to_lapse(user_id)
+    except Unavailable:
+        return None
+    shown = (request.view_args or {}).get("reservation_id")
+    if held is None or held.reservation_id == shown:
+        return None
+    g.web_holds = True
+    return held
 
 
 def new_form_key() -> str:
@@ -256,6 +292,9 @@ def _shared_context() -> dict[str, Any]:
         "now": datetime.now(UTC),
         "language": language(),
         "languages": LANGUAGES,
+        "tongue": tongue(),
+        "in_language": in_language,
+        "live_hold": live_hold,
         "settings": _settings(),
         "is_htmx": is_htmx(),
     }
@@ -268,8 +307,10 @@ def _finish(response: Response) -> Response:
     response.headers.setdefault("Content-Security-Policy", PAGE_POLICY)
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
-    # What a page shows is one person's; going back to it is still quick.
-    response.headers.setdefault("Cache-Control", "private, no-cache")
+    # What a page shows is one person's; going back to it is still quick, but for one with a clock
+    # of what is held, which would run from when it was written.
+    kept = "no-store" if g.get("web_holds") else "private, no-cache"
+    response.headers.setdefault("Cache-Control", kept)
     response.vary.update(("Accept-Encoding", "Accept-Language", "Cookie"))
     if request.args.get("lang") in LANGUAGES and request.method == "GET":
         keep_language(request.args["lang"])

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
 import structlog
 from flask import Response, g, request
@@ -25,8 +24,9 @@ from concert.ground.errors import (
     TooManyLapsed,
     UnknownUser,
 )
-from concert.web.door import forget_user, is_htmx, render, safe_path
+from concert.web.door import forget_user, is_htmx, render
 from concert.web.formats import seat_list, won
+from concert.web.here import came_from, safe_path
 
 log = structlog.get_logger()
 
@@ -35,12 +35,16 @@ RETRY_SECONDS = 5
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """What a page says of an error, and the ways on: ``back``, ``retry``, ``wallet``, ``home``."""
+    """What a page says of an error, and the ways on: ``back``, ``retry``, ``wallet``, ``home``.
+
+    ``text_of_form`` is said instead of ``text`` where a form met the error.
+    """
 
     status: int
     title: Any
     text: Any
     ways: tuple[str, ...] = field(default=("home",))
+    text_of_form: Any = None
 
 
 EXPLAINED: dict[str, Explained] = {
@@ -211,6 +215,10 @@ EXPLAINED: dict[str, Explained] = {
             "and your money are safe. This page tries again by itself."
         ),
         ("retry",),
+        text_of_form=_(
+            "A part of the service cannot be reached, so what you sent has not been done. Nothing was lost: "
+            "your place in line, your seats and your money are safe. Send it again in a moment."
+        ),
     ),
 }
 CODE_OF_STATUS = {
@@ -268,13 +276,14 @@ def _variables(error: Exception) -> dict[str, str]:
 
 def _page(code: str, variables: dict[str, str], retry_after: int | None) -> Response:
     explained = EXPLAINED[code]
-    back = _where_they_came_from()
-    again = request.full_path.rstrip("?") if request.method == "GET" else back
-    again = safe_path(again, "/")
-    refresh = None
-    if explained.status == 503:
-        refresh = max(RETRY_SECONDS, retry_after or 0)
-    text = str(explained.text)
+    back = came_from()
+    again = safe_path(request.full_path.rstrip("?"), "/")
+    is_form = request.method == "POST"
+    wait = max(RETRY_SECONDS, retry_after or 0) if explained.status == 503 else retry_after
+    # What was sent is sent again by a person alone: a page that went on by itself would look as if
+    # it had been done.
+    refresh = wait if explained.status == 503 and not is_form else None
+    text = str(explained.text_of_form if is_form and explained.text_of_form else explained.text)
     response = render(
         "errors/_notice.html" if is_htmx() else "errors/page.html",
         explained.status,
@@ -286,6 +295,8 @@ def _page(code: str, variables: dict[str, str], retry_after: int | None) -> Resp
         back=back,
         again=again,
         refresh=refresh,
+        sent=_sent() if is_form and "retry" in explained.ways else None,
+        is_form=is_form,
         request_id=g.get("request_id") if explained.status == 500 else None,
     )
     response.headers["Cache-Control"] = "no-store"
@@ -296,14 +307,16 @@ def _page(code: str, variables: dict[str, str], retry_after: int | None) -> Resp
         response.headers["HX-Push-Url"] = "false"
     elif refresh:
         response.headers["Refresh"] = f"{refresh}; url={again}"
-    if refresh or retry_after:
-        response.headers["Retry-After"] = str(refresh or retry_after)
+    if wait:
+        response.headers["Retry-After"] = str(wait)
     return response
 
 
-def _where_they_came_from() -> str:
-    """The page before this one where it was ours, else the front page."""
-    parts = urlsplit(request.referrer or "")
-    if parts.netloc != request.host:
-        return "/"
-    return safe_path(parts.path + (f"?{parts.query}" if parts.query else ""), "/")
+def _sent() -> list[tuple[str, str]] | None:
+    """What the form held, to be offered once more; None where it may not have been this site's form.
+
+    Whatever was to be done once has its key among the fields, so that it is done once.
+    """
+    if not g.get("csrf_valid"):
+        return None
+    return [(name, value) for name, value in request.form.items(multi=True) if name != "csrf_token"]

@@ -12,12 +12,12 @@ from uuid import UUID
 from flask import Response
 
 from concert.catalogue.service import (
-    Concert,
     Performance,
     concert_of,
     find_performance,
     place_of_performance,
 )
+from concert.ground.errors import DomainError, Unavailable
 from concert.ground.events import performance_channel
 from concert.ground.fanout import facts
 from concert.ground.streams import Event, limit_streams, stream_response
@@ -27,7 +27,7 @@ from concert.waiting_room.tokens import QueueToken
 from concert.waiting_room.watch import watch_place
 from concert.web.door import new_pages, require_queue_token
 from concert.web.seats import seats_fragment
-from concert.web.waiting_room import concert_behind, place_fragment, way_in
+from concert.web.waiting_room import concert_id_behind, place_fragment, way_in
 
 pages = new_pages("live")
 
@@ -37,11 +37,11 @@ BEAT_SECONDS = 8.0
 
 @pages.get("/live/rooms/<slug>")
 def room(slug: str) -> Response:
-    """My place: fragments for the page, and ``beat``, ``turn`` and ``over`` for its script."""
+    """My place: fragments for the page, and ``beat``, ``turn`` and, at its end, ``over`` for its script."""
     token = require_queue_token(slug)
     limit_streams(token)
     first = service.place_of(token)
-    return stream_response(_place_told(token, first, concert_behind(slug)), token)
+    return stream_response(_place_told(token, first, concert_id_behind(slug)), token)
 
 
 @pages.get("/live/performances/<int:performance_id>")
@@ -55,15 +55,27 @@ def performance(performance_id: int) -> Response:
     return stream_response(_seats_told(performance, token.user_id), token)
 
 
-def _place_told(token: QueueToken, first: Place, concert: Concert | None) -> Iterator[Event]:
+def _place_told(token: QueueToken, first: Place, concert_id: int | None) -> Iterator[Event]:
     for place in watch_place(token, first, BEAT_SECONDS):
         if place is None:
             yield ("beat", "-")
             continue
-        yield ("", place_fragment(place, concert))
+        yield ("", place_fragment(place, concert_id))
         if place.status == "admitted":
-            yield ("turn", way_in(concert))
-    yield ("over", "-")
+            yield ("turn", way_in(concert_id))
+    # A watch ends for a viewer who was too slow, too, and that one shall come back.
+    if _is_over(token):
+        yield ("over", "-")
+
+
+def _is_over(token: QueueToken) -> bool:
+    """Whether nothing more will ever be told of a place: the page does not open the stream again."""
+    try:
+        return service.place_of(token).status not in ("waiting", "admitted")
+    except Unavailable:
+        return False
+    except DomainError:
+        return True
 
 
 def _seats_told(performance: Performance, user_id: UUID) -> Iterator[Event]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from flask import Response, render_template, request, url_for
 
-from concert.catalogue.service import Concert, concert_of
+from concert.catalogue.service import Concert, concert_of, room_behind
 from concert.ground.errors import NotFound, TokenExpired, TokenInvalid
 from concert.waiting_room import service
+from concert.waiting_room.doors import doors_of
 from concert.waiting_room.rooms import Room, room_of, room_state
 from concert.waiting_room.service import Place
 from concert.waiting_room.tokens import QueueToken
@@ -19,6 +20,7 @@ from concert.web.door import (
     keep_for_a_day,
     keep_queue_token,
     new_pages,
+    newer_queue_token,
     private,
     queue_token,
     render,
@@ -33,12 +35,13 @@ def room(slug: str) -> Response:
     """Where I stand; takes me in when it is my turn."""
     room = room_of(slug)
     concert = concert_behind(slug)
-    place = _my_place(slug)
+    concert_id = concert.concert_id if concert else None
+    place = my_place(slug)
     if place is not None and place.status == "admitted":
-        return go_to(way_in(concert))
-    return private(
-        render("waiting_room/page.html", **_shown(room, concert, place), state=room_state(slug))
-    )
+        return go_to(way_in(concert_id))
+    shown = _nowhere(room, concert_id) if place is None else place_shown(place, concert_id)
+    shown.update(room=room, concert=concert, room_state=room_state(slug))
+    return private(render("waiting_room/page.html", **shown))
 
 
 @pages.post("/rooms/<slug>/join")
@@ -68,31 +71,24 @@ def leave(slug: str) -> Response:
 
 @pages.get("/rooms/<slug>/place")
 def place(slug: str) -> Response:
-    """My place as a fragment, for when the stream fails."""
-    room = room_of(slug)
-    concert = concert_behind(slug)
-    place = _my_place(slug)
+    """My place as a fragment, for when the stream fails: whoever has a place costs PostgreSQL nothing."""
+    concert_id = concert_id_behind(slug)
+    place = my_place(slug)
     if place is None:
-        return private(render("waiting_room/_no_place.html", room=room, concert=concert))
-    return private(render("waiting_room/_place.html", **place_shown(place, concert)))
+        return private(render("waiting_room/_no_place.html", **_nowhere(room_of(slug), concert_id)))
+    return private(render("waiting_room/_place.html", **place_shown(place, concert_id)))
 
 
 @pages.get("/rooms/<slug>/status")
 def status(slug: str) -> Response:
     """How a room is, for anybody; a proxy may keep it for a second."""
-    response = render("waiting_room/_status.html", room=room_of(slug), state=room_state(slug))
+    shown = _nowhere(room_of(slug), None)
+    response = render("waiting_room/_status.html", **shown, room_state=room_state(slug))
     response.headers["Cache-Control"] = "public, max-age=1"
     return response
 
 
-def _shown(room: Room, concert: Concert | None, place: Place | None) -> dict[str, Any]:
-    shown: dict[str, Any] = {"room": room, "concert": concert, "place": None}
-    if place is not None:
-        shown.update(place_shown(place, concert))
-    return shown
-
-
-def place_shown(place: Place, concert: Concert | None) -> dict[str, Any]:
+def place_shown(place: Place, concert_id: int | None) -> dict[str, Any]:
     """What the template of a place needs."""
     slug = place.token.room
     position = place.position or 0
@@ -100,20 +96,39 @@ def place_shown(place: Place, concert: Concert | None) -> dict[str, Any]:
     return {
         "place": place,
         "slug": slug,
-        "concert": concert,
+        "concert_id": concert_id,
         "behind": max(0, place.waiting - position),
         "start": start,
         "passed": start - position if position else start,
-        "way_in": way_in(concert),
-        "opens_later": bool(
-            place.opens_at and place.opens_at > datetime.now(place.opens_at.tzinfo)
-        ),
+        "way_in": way_in(concert_id),
+        "doors": doors_of(place, datetime.now(UTC)),
     }
 
 
-def _my_place(slug: str) -> Place | None:
+def _nowhere(room: Room, concert_id: int | None) -> dict[str, Any]:
+    """What the template of somebody without a place needs."""
+    return {
+        "place": None,
+        "slug": room.slug,
+        "concert_id": concert_id,
+        "doors": doors_of(room, datetime.now(UTC)),
+    }
+
+
+def my_place(slug: str) -> Place | None:
+    """Where I stand in this line, whichever of my devices lined up; None where I do not.
+
+    Raises:
+        Unavailable: Redis cannot be reached.
+    """
     token = queue_token(slug)
-    return None if token is None else _place_or_none(token)
+    place = None if token is None else _place_or_none(token)
+    if token is not None and (place is None or place.status == "expired"):
+        # This place is over; another device of mine may have lined up again since.
+        newer = newer_queue_token(slug)
+        if newer is not None and newer.sequence > token.sequence:
+            place = _place_or_none(newer) or place
+    return place
 
 
 def _place_or_none(token: QueueToken) -> Place | None:
@@ -126,14 +141,17 @@ def _place_or_none(token: QueueToken) -> Place | None:
 
 def concert_behind(slug: str) -> Concert | None:
     """The concert that the request names, if it is behind this room."""
+    concert_id = concert_id_behind(slug)
+    return None if concert_id is None else concert_of(concert_id)
+
+
+def concert_id_behind(slug: str) -> int | None:
+    """Its number alone, which costs PostgreSQL nothing once the process knows the concert."""
     named = request.values.get("concert", type=int)
-    if named is None:
-        return None
     try:
-        concert = concert_of(named)
+        return named if named is not None and room_behind(named) == slug else None
     except NotFound:
         return None
-    return concert if concert.room == slug else None
 
 
 def room_url(slug: str, concert: Concert | None, **more: Any) -> str:
@@ -141,16 +159,16 @@ def room_url(slug: str, concert: Concert | None, **more: Any) -> str:
     return url_for("waiting_room.room", slug=slug, concert=concert and concert.concert_id, **more)
 
 
-def way_in(concert: Concert | None) -> str:
+def way_in(concert_id: int | None) -> str:
     """Where somebody goes whose turn it is."""
-    if concert is None:
+    if concert_id is None:
         return url_for("concerts.home")
-    return url_for("seats.dates", concert_id=concert.concert_id)
+    return url_for("seats.dates", concert_id=concert_id)
 
 
-def place_fragment(place: Place, concert: Concert | None) -> str:
+def place_fragment(place: Place, concert_id: int | None) -> str:
     """A place as the page shows it, for a stream."""
-    return render_template("waiting_room/_place.html", **place_shown(place, concert))
+    return render_template("waiting_room/_place.html", **place_shown(place, concert_id))
 
 
 def _start_cookie(slug: str) -> str:

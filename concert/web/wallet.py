@@ -16,10 +16,10 @@ from concert.web.door import (
     new_pages,
     private,
     render,
-    safe_path,
     user_or_new,
 )
 from concert.web.formats import won
+from concert.web.here import safe_path
 
 pages = new_pages("my_wallet")
 

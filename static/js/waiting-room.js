@@ -1,7 +1,9 @@
 // The waiting room: says how the connection is, falls back to asking, and takes people in.
 // Everything it does, the page can also do without it; this only makes it quicker.
 
-const SILENCE_MS = 20000; // two heartbeats and a half
+const SILENCE_MS = 12000; // a heartbeat and a half
+const MOST_PAUSE_MS = 30000;
+const PATIENCE_MS = 8000; // with one question
 const line = document.getElementById("line");
 const place = document.getElementById("place");
 const connection = document.getElementById("connection");
@@ -14,8 +16,12 @@ const title = document.title;
 const icons = [...document.querySelectorAll("link[data-turn]")].map((icon) => ({ icon, href: icon.href }));
 
 let stream = null; // the extension's own record of the open stream
+let isOpen = false;
 let heardAt = 0;
-let polling = 0;
+let asking = 0; // the timer of the next look, while the stream does not tell
+let failures = 0;
+let isOver = false;
+let looking = null; // the question that is on its way
 let turnUrl = null;
 let audio = null;
 let spoken = null;
@@ -28,6 +34,10 @@ function setConnection(state) {
 
 function heard() {
   heardAt = Date.now();
+  isOpen = true;
+  failures = 0;
+  clearTimeout(asking);
+  asking = 0;
   setConnection("live");
 }
 
@@ -45,35 +55,77 @@ function speak() {
   say.textContent = say.dataset.place.replace("{n}", Number(position).toLocaleString());
 }
 
+// Looks where the place stands; false where nobody answers. Errors are no part of the page: it says
+// "reconnecting", and what it shows is still the place.
 function refresh() {
-  if (!placeUrl) return Promise.resolve();
-  return htmx
-    .ajax("GET", placeUrl, { target: "#place", swap: "innerMorph" })
-    .then(look, () => setConnection("lost"));
+  looking ??= ask().finally(() => (looking = null));
+  return looking;
 }
 
-// While the stream is silent, ask as often as the server says.
-function keepAsking() {
-  clearTimeout(polling);
-  const seconds = Number(current()?.dataset.poll) || 5;
-  polling = setTimeout(async () => {
-    const silent = Date.now() - heardAt > SILENCE_MS;
-    if (silent) {
-      setConnection("lost");
-      stream?.reader?.cancel();
-      await refresh();
-    }
-    keepAsking();
-  }, Math.min(seconds, 10) * 1000);
+async function ask() {
+  const asked = { status: 0 };
+  await htmx.ajax("GET", placeUrl, { target: "#place", swap: "innerMorph", timeout: PATIENCE_MS, asked });
+  // "Too many" is about this moment; whatever else is refused is refused for good.
+  if (asked.status >= 400 && asked.status < 500 && asked.status !== 429) finish();
+  if (asked.status !== 200) return false;
+  look();
+  return true;
+}
+
+document.addEventListener("htmx:before:response", (event) => {
+  const { asked, response } = event.detail.ctx;
+  if (!asked) return;
+  asked.status = response.status;
+  if (asked.status === 200) return;
+  event.preventDefault();
+  response.raw.body?.cancel();
+});
+
+// While the stream does not tell, ask as often as the server says; less often while nobody answers.
+function keepAsking(afterMs) {
+  if (isOver || asking) return;
+  asking = setTimeout(async () => {
+    const answered = await refresh();
+    failures = answered ? 0 : failures + 1;
+    asking = 0;
+    const pause = (Number(current()?.dataset.poll) || 5) * 1000 * 2 ** failures;
+    if (!isOpen) keepAsking(Math.min(pause, MOST_PAUSE_MS) * (failures ? 0.5 + Math.random() / 2 : 1));
+  }, afterMs);
+}
+
+function lost() {
+  if (isOver) return;
+  isOpen = false;
+  setConnection("lost");
+  keepAsking(200 + Math.random() * 800);
+}
+
+// A stream that says nothing for so long is broken, whatever the network says of it.
+function listen() {
+  if (isOver || !isOpen || Date.now() - heardAt < SILENCE_MS) return;
+  stream?.reader?.cancel();
+  lost();
+}
+
+// The place is over: nothing more is asked, and nothing more is told.
+function finish() {
+  isOver = true;
+  clearTimeout(asking);
+  asking = 0;
+  place.removeAttribute("hx-sse:connect");
+  for (const part of [tools, assurance]) part?.setAttribute("hidden", "");
 }
 
 function look() {
   const shown = current();
   if (!shown) return;
-  if (shown.dataset.status === "admitted") turn(shown.dataset.wayIn);
+  const { status } = shown.dataset;
+  if (isOver && (status === "waiting" || status === "admitted")) return location.reload();
+  if (status === "admitted") turn(shown.dataset.wayIn);
   else if (turnUrl) callNoMore();
   // What is told to those who wait goes with the waiting.
-  if (shown.dataset.status !== "waiting") for (const part of [tools, assurance]) part?.setAttribute("hidden", "");
+  if (status === "admitted") for (const part of [tools, assurance]) part?.setAttribute("hidden", "");
+  else if (status !== "waiting") finish();
   speak();
 }
 
@@ -108,6 +160,7 @@ function turn(url) {
 function callNoMore() {
   turnUrl = null;
   document.title = title;
+  if (say) say.textContent = say.dataset.missed;
   for (const { icon, href } of icons) icon.href = href;
 }
 
@@ -124,9 +177,10 @@ if (placeUrl) {
   });
   place.addEventListener("htmx:sse:before:message", heard);
   place.addEventListener("htmx:sse:after:message", look);
-  place.addEventListener("htmx:sse:error", () => setConnection("lost"));
+  place.addEventListener("live:lost", lost);
   place.addEventListener("turn", (event) => turn(event.detail.data));
-  place.addEventListener("over", () => refresh());
+  // What became of the place was told before, but for one that another device has given up.
+  place.addEventListener("over", () => isOver || refresh().then(finish));
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) return;
     if (turnUrl) location.assign(turnUrl);
@@ -140,6 +194,14 @@ if (placeUrl) {
   // A page that comes back from the browser's memory is as old as it was left.
   addEventListener("pageshow", (event) => event.persisted && location.reload());
   heardAt = Date.now();
-  keepAsking();
+  setInterval(listen, 1000);
+  // Where the stream has not opened by then, the page asks.
+  setTimeout(() => isOpen || lost(), SILENCE_MS);
   look();
+} else {
+  // Nothing changes here by itself; how the room is, is looked up when somebody comes back.
+  const status = document.getElementById("room-status");
+  document.addEventListener("visibilitychange", () => {
+    if (status && !document.hidden) htmx.ajax("GET", status.dataset.statusUrl, { target: "#room-status" });
+  });
 }

@@ -16,6 +16,7 @@ from concert.ground.settings import Settings
 from tests.ground.wire import Wire
 from tests.sale import Fan, Sale
 from tests.servers import temporary_directory
+from tests.web.browser import Browser
 
 KEYS: dict[bool, Any] = {
     False: lambda number: None,
@@ -115,6 +116,56 @@ def test_joining_and_asking_are_one_redis_call_each_and_none_to_postgresql(
         assert fan.place().status_code == 200
     assert redis_calls(counted_app) - before == 2
     assert found == [0]
+
+
+@pytest.mark.parametrize("standing", ["waiting", "missed", "on another device"])
+def test_a_page_that_asks_for_its_place_costs_postgresql_nothing(
+    sale: Sale, counted_app: ConcertApp, wire: Wire, standing: str
+) -> None:
+    sale.room(capacity=1, entry_seconds=10)
+    concert = sale.concert()
+    fan = sale.admitted_fan(concert)
+    if standing == "missed":
+        sale.let_time_pass(11)
+    else:
+        fan = sale.fan()
+        fan.join(concert)
+    visitor = Browser(Sale(counted_app)).become(fan)
+    path = f"/rooms/main/place?concert={concert}"
+    # The process has to read once in front of which concert the room is.
+    assert visitor.open(path).status_code == 200
+    if standing == "on another device":
+        visitor.client.delete_cookie("concert_queue_main")
+    with wire.counted() as found:
+        for _ in range(3):
+            assert "You are not in line" not in visitor.open(path).text
+    assert found == [0]
+
+
+def test_a_hold_costs_a_page_one_round_trip_and_nobody_else_pays_for_it(
+    sale: Sale, counted_app: ConcertApp, wire: Wire
+) -> None:
+    concert = sale.concert()
+    fan = sale.admitted_fan(concert)
+    known, stranger = (Browser(Sale(counted_app)) for _ in range(2))
+    known.become(fan)
+    trips: dict[str, list[int]] = {"stranger": [], "known": [], "holding": []}
+
+    def look(who: str, visitor: Browser) -> None:
+        for _ in range(WARM + 5):
+            with wire.counted() as found:
+                assert visitor.open("/no-such-page").status_code == 404
+            trips[who] += found
+
+    look("stranger", stranger)
+    look("known", known)
+    assert fan.hold(concert, 12).status_code == 200
+    look("holding", known)
+    assert {who: usual(found[WARM:]) for who, found in trips.items()} == {
+        "stranger": 0,
+        "known": 1,
+        "holding": 1,
+    }
 
 
 def test_the_counter_counts_what_is_sent_in_turns_and_not_what_is_sent_together(

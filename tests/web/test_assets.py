@@ -60,6 +60,14 @@ def test_all_style_sheets_are_one_file_with_the_tokens_first(visitor: Browser) -
         assert selector is None or selector[0] in style, sheet.name
 
 
+def test_what_every_page_does_is_one_script_of_blocks(visitor: Browser) -> None:
+    script = visitor.open("/static/js/page.js").text
+    parts = sorted((STATIC / "js" / "page").glob("*.js"))
+
+    assert len(parts) >= 3
+    assert script == "\n".join(f"{{\n{path.read_text(encoding='utf-8')}}}" for path in parts)
+
+
 def test_files_are_sent_compressed_to_whoever_takes_that(visitor: Browser) -> None:
     plain = visitor.open("/static/css/site.css")
     small = visitor.open("/static/css/site.css", headers={"Accept-Encoding": "gzip, br"})

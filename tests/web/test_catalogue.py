@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+from concert.factory import create_app
+from concert.ground.settings import Settings
 from tests.sale import NEW_YEARS_EVE, Sale
 from tests.web.browser import Browser
 
@@ -116,15 +118,90 @@ def test_people_may_line_up_before_a_room_opens(visitor: Browser, sale: Sale) ->
 def test_whoever_stands_in_the_line_is_led_back_to_it(
     visitor: Browser, new_visitor: Callable[..., Browser], sale: Sale
 ) -> None:
+    sale.room(capacity=1)
     concert = sale.concert()
-    fan = sale.admitted_fan(concert)
+    sale.admitted_fan(concert)
+    fan = sale.fan()
+    fan.join(concert)
     visitor.become(fan)
 
     page = visitor.read(f"/concerts/{concert}")
 
     assert page.forms == []
+    assert "You are number 1 in line." in page.text
     assert f"/rooms/main?concert={concert}" in [a["href"] for a in page.with_tag("a")]
     assert new_visitor().read(f"/concerts/{concert}").forms != []
+
+
+def test_whoever_is_inside_is_led_to_the_seats(visitor: Browser, sale: Sale) -> None:
+    concert = sale.concert()
+    visitor.become(sale.admitted_fan(concert))
+
+    page = visitor.read(f"/concerts/{concert}")
+
+    assert page.forms == []
+    assert "It is your turn!" in page.text
+    assert f"/concerts/{concert}/seats" in [a["href"] for a in page.with_tag("a")]
+
+
+def test_whoever_has_missed_the_turn_may_line_up_again(visitor: Browser, sale: Sale) -> None:
+    sale.room(entry_seconds=10)
+    concert = sale.concert()
+    visitor.become(sale.admitted_fan(concert))
+    sale.let_time_pass(11)
+
+    page = visitor.read(f"/concerts/{concert}")
+
+    assert "Your turn has passed" in page.text and "Line up again" in page.text
+    assert page.form_to("/rooms/main/join")
+
+
+def test_seats_on_sale_behind_doors_that_open_later_are_on_sale_soon(
+    visitor: Browser, sale: Sale
+) -> None:
+    sale.room("dawn", opens_at=TOMORROW)
+    concert = sale.concert(room="dawn")
+
+    words = visitor.read("/").text
+    assert "On sale soon" in words and "On sale now" not in words
+    page = visitor.read(f"/concerts/{concert}")
+    assert "The doors open in" in page.text and "Line up now; doors open at" in page.text
+    assert page.form_to("/rooms/dawn/join")
+    (countdown,) = [time for time in page.with_tag("time") if "data-until" in time]
+    assert countdown["data-at-end"] == "reload"
+
+
+def test_of_a_sale_and_its_doors_the_later_is_what_one_waits_for(
+    visitor: Browser, sale: Sale
+) -> None:
+    soon = (NOW + timedelta(hours=1)).isoformat()
+    sale.room("dawn", opens_at=TOMORROW)
+    late_doors = sale.concert(room="dawn", sales_open_at=soon)
+    sale.room("dusk", opens_at=soon)
+    late_sale = sale.concert(room="dusk", sales_open_at=TOMORROW)
+
+    assert "The doors open in" in visitor.read(f"/concerts/{late_doors}").text
+    assert "Sales open in" in visitor.read(f"/concerts/{late_sale}").text
+    for concert in (late_doors, late_sale):
+        page = visitor.read(f"/concerts/{concert}")
+        (countdown,) = [time for time in page.with_tag("time") if "data-until" in time]
+        assert int(countdown["data-until"]) == round(
+            datetime.fromisoformat(TOMORROW).timestamp() * 1000
+        )
+
+
+def test_a_concert_is_shown_though_nobody_knows_who_stands_in_its_line(
+    visitor: Browser, sale: Sale, settings: Settings
+) -> None:
+    concert = sale.concert()
+    visitor.become(sale.admitted_fan(concert))
+    visitor.client.application = create_app(
+        settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})
+    )
+
+    page = visitor.read(f"/concerts/{concert}")
+
+    assert "You are in this line" in page.text
 
 
 def test_sold_out_and_over_offer_no_line(visitor: Browser, sale: Sale) -> None:

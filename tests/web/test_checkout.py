@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from werkzeug.test import TestResponse
 
+from concert.ground.redis_client import redis
+from concert.waiting_room.keys import room_keys
 from tests.sale import Fan, Sale
 from tests.web.browser import Browser, Document
 
@@ -92,12 +94,13 @@ def test_what_is_paid_cannot_be_released(sale: Sale, visitor: Browser) -> None:
     assert answer.headers["Location"].startswith("/tickets/")
 
 
-def test_a_device_without_a_place_in_line_cannot_pay_and_is_told_so(
+def test_a_device_whose_place_nobody_knows_cannot_pay_and_is_told_so(
     sale: Sale, visitor: Browser
 ) -> None:
     path = holding(sale, visitor, balance=50_000)
     page = visitor.read(path)
     visitor.client.delete_cookie("concert_queue_main")
+    redis().delete(*room_keys("main"))
     answer = visitor.send(page.form_to("/pay"))
     assert answer.status_code == 403
     assert "Nothing was taken." in Document(answer.text).text

@@ -11,7 +11,8 @@ import pytest
 from concert.factory import create_app
 from concert.ground.settings import Settings
 from concert.ground.signing import sign
-from concert.web.door import PAGE_POLICY, USER_COOKIE, safe_path
+from concert.web.door import PAGE_POLICY, USER_COOKIE
+from concert.web.here import safe_path
 from tests.sale import Sale
 from tests.web.browser import Browser, Document, set_cookies
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 from flask import abort
@@ -38,6 +39,25 @@ def failing(settings: Settings) -> Iterator[Browser]:
     app.add_url_rule("/v1/fails/<how>", "fails_in_json", fail)
     with app.app_context():
         yield Browser(Sale(app))
+
+
+@contextmanager
+def served_without(visitor: Browser, settings: Settings, **addresses: str) -> Iterator[None]:
+    """The visitor meets a process of the same service which cannot reach a part of it."""
+    served_by = visitor.client.application
+    visitor.client.application = create_app(settings.model_copy(update=addresses))
+    try:
+        yield
+    finally:
+        visitor.client.application = served_by
+
+
+def redis_is_away(visitor: Browser, settings: Settings) -> AbstractContextManager[None]:
+    return served_without(visitor, settings, redis_url="redis://127.0.0.1:1/0")
+
+
+def database_is_away(visitor: Browser, settings: Settings) -> AbstractContextManager[None]:
+    return served_without(visitor, settings, database_url="postgresql://127.0.0.1:1/nothing")
 
 
 def test_an_unknown_page_is_a_page_with_a_way_on(visitor: Browser) -> None:
@@ -100,12 +120,75 @@ def test_a_service_that_is_down_is_asked_again_by_itself(failing: Browser) -> No
     assert {"http-equiv": "refresh", "content": "7; url=/fails/down?concert=1"} in metas
 
 
-def test_a_form_that_met_a_service_that_is_down_goes_back_to_its_page(failing: Browser) -> None:
+def test_a_form_that_met_a_service_that_is_down_is_not_left_by_itself(failing: Browser) -> None:
     answer = failing.client.post("/fails/down", headers={"Referer": "http://localhost/wallet?a=1"})
     elsewhere = failing.client.post("/fails/down", headers={"Referer": "http://evil.example/"})
 
-    assert answer.headers["Refresh"] == "7; url=/wallet?a=1"
-    assert elsewhere.headers["Refresh"] == "7; url=/"
+    assert "Refresh" not in answer.headers and 'http-equiv="refresh"' not in answer.text
+    assert answer.headers["Retry-After"] == "7"
+    assert "/wallet?a=1" in [link["href"] for link in Document(answer.text).with_tag("a")]
+    assert "evil.example" not in elsewhere.text
+    # Nothing says that this form was ours, so it is not offered again with a token of ours.
+    assert Document(answer.text).forms == []
+
+
+@pytest.mark.parametrize(("language", "again"), [("en", "Send it again"), ("ko", "다시 보내기")])
+def test_a_join_that_met_a_service_that_is_down_can_be_sent_again_from_the_page_that_says_so(
+    sale: Sale,
+    settings: Settings,
+    new_visitor: Callable[..., Browser],
+    language: str,
+    again: str,
+) -> None:
+    visitor = new_visitor(language)
+    sale.room(capacity=1)
+    concert = sale.concert()
+    sale.admitted_fan(concert)
+    form = visitor.read(f"/concerts/{concert}").form_to("/join")
+    with redis_is_away(visitor, settings):
+        refused = visitor.send(form)
+    assert refused.status_code == 503
+    assert "Refresh" not in refused.headers
+    page = Document(refused.text)
+    assert again in page.text
+    offered = page.form_to("/rooms/main/join")
+    assert offered.method == "POST"
+    assert offered.fields["concert"] == str(concert)
+    assert offered.fields["csrf_token"]
+
+    joined = visitor.send(offered)
+    assert joined.headers["Location"] == f"/rooms/main?concert={concert}"
+    place = visitor.read(joined.headers["Location"])
+    assert [one["data-position"] for one in place.with_tag("div") if "data-position" in one] == [
+        "1"
+    ]
+
+
+def test_every_value_of_a_form_is_offered_again_as_it_was_and_escaped(
+    sale: Sale, settings: Settings, visitor: Browser
+) -> None:
+    token = visitor.read("/me").form_to("/me/name").fields["csrf_token"]
+    visitor.become(sale.fan())
+    name = '"><script>alert(1)</script>'
+    with database_is_away(visitor, settings):
+        refused = visitor.post("/me/name?a=1&b=2", {"csrf_token": token, "name": name})
+    assert refused.status_code == 503
+    assert "<script>alert" not in refused.text
+    offered = Document(refused.text).form_to("/me/name")
+    assert (offered.action, offered.fields["name"]) == ("/me/name?a=1&b=2", name)
+    assert visitor.send(offered).status_code == 303
+    assert visitor.read("/me").form_to("/me/name").fields["name"] == name
+
+
+def test_a_form_without_its_token_is_never_offered_with_one(
+    sale: Sale, settings: Settings, visitor: Browser
+) -> None:
+    visitor.become(sale.fan())
+    with database_is_away(visitor, settings):
+        refused = visitor.post("/me/name", {"name": "Mallory"})
+    assert refused.status_code == 400
+    assert "Mallory" not in refused.text
+    assert Document(refused.text).forms == []
 
 
 def test_a_fault_of_ours_tells_nothing_but_its_number(failing: Browser) -> None:

@@ -78,6 +78,61 @@ def test_another_device_becomes_mine_and_the_first_stays_so(
         assert device.read("/me").form_to("/me/name").fields["name"] == "Yuna"
 
 
+def test_another_device_has_the_place_the_turn_and_the_hold(
+    visitor: Browser, new_visitor: Callable[..., Browser], sale: Sale
+) -> None:
+    sale.room(capacity=1)
+    concert = sale.concert(price=10)
+    inside = sale.admitted_fan(concert)
+    fan = sale.fan(balance=10)
+    fan.join(concert)
+    phone, laptop = visitor.become(fan), new_visitor()
+    laptop.send(laptop.read(offered_link(phone)).form_to("/me/continue/"))
+
+    assert "You are number 1 in line." in laptop.read(f"/concerts/{concert}").text
+    assert 'data-position="1"' in laptop.open(f"/rooms/main?concert={concert}").text
+
+    inside.call("DELETE", "/v1/enqueues")
+    sale.admit()
+    assert "It is your turn!" in laptop.read(f"/concerts/{concert}").text
+    assert laptop.open(f"/rooms/main?concert={concert}").headers["Location"] == (
+        f"/concerts/{concert}/seats"
+    )
+
+    assert fan.hold(concert, 7).status_code == 200
+    assert "Seat 7 is held for you" in laptop.read("/").text
+
+
+def test_another_device_pays_for_what_the_first_one_holds(
+    visitor: Browser, new_visitor: Callable[..., Browser], sale: Sale
+) -> None:
+    concert = sale.concert(price=10)
+    fan = sale.admitted_fan(concert, balance=10)
+    held = fan.hold(concert, 7).json["reservation_id"]
+    phone, laptop = visitor.become(fan), new_visitor()
+    laptop.send(laptop.read(offered_link(phone)).form_to("/me/continue/"))
+
+    paid = laptop.send(laptop.read(f"/reservations/{held}").form_to("/pay"))
+
+    assert paid.headers["Location"].startswith("/tickets/")
+
+
+def test_a_device_that_was_somebody_else_has_their_place_no_more(
+    visitor: Browser, new_visitor: Callable[..., Browser], sale: Sale
+) -> None:
+    sale.room(capacity=1)
+    concert = sale.concert()
+    sale.admitted_fan(concert)
+    first, second = sale.fan(), sale.fan()
+    first.join(concert)
+    second.join(concert)
+    laptop = new_visitor().become(second)
+    assert "You are number 2 in line." in laptop.read(f"/concerts/{concert}").text
+    laptop.send(laptop.read(offered_link(visitor.become(first))).form_to("/me/continue/"))
+
+    assert "You are number 1 in line." in laptop.read(f"/concerts/{concert}").text
+
+
 def test_a_preview_of_the_link_does_not_use_it_up(
     phone: Browser, new_visitor: Callable[..., Browser]
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concert.waiting_room.tokens import queue_token_of
 from tests.sale import NEW_YEARS_EVE, Sale
 from tests.web.browser import Browser, Document
 
@@ -18,6 +19,12 @@ def lined_up(visitor: Browser, concert: int) -> Document:
     path = f"/rooms/main?concert={concert}"
     visitor.send(visitor.read(path).form_to("/join"))
     return visitor.read(path)
+
+
+def position(page: Document) -> str:
+    """The place in line that a page shows."""
+    (found,) = [one["data-position"] for one in page.with_tag("div") if "data-position" in one]
+    return found
 
 
 def test_somebody_without_a_place_sees_how_many_are_in_line_and_can_join(
@@ -88,7 +95,7 @@ def test_a_pause_is_said(sale: Sale, visitor: Browser) -> None:
 def test_before_the_doors_open_the_page_says_when(sale: Sale, visitor: Browser) -> None:
     sale.room(opens_at=NEW_YEARS_EVE.isoformat())
     page = lined_up(visitor, sale.concert())
-    assert "The doors open at 7:00" in page.text
+    assert "The doors open at Tue 31 Dec 2030, 7:00 PM. You are already in line." in page.text
     assert "after the doors open" in page.text
 
 
@@ -151,14 +158,61 @@ def test_a_concert_of_another_room_is_not_taken_for_this_one(sale: Sale, visitor
     assert visitor.open("/rooms/main?concert=999999").status_code == 200
 
 
-def test_a_place_whose_token_is_superseded_is_no_place(sale: Sale, visitor: Browser) -> None:
+def test_whoever_has_lined_up_again_elsewhere_sees_the_newer_place_here(
+    sale: Sale, visitor: Browser
+) -> None:
     concert = full_house(sale)
     fan = sale.fan()
     fan.join(concert)
     visitor.become(fan)
+    sale.fan().join(concert)
     fan.call("DELETE", "/v1/enqueues")
-    fan.join(concert)
     assert "You are not in line" in visitor.read(f"/rooms/main?concert={concert}").text
+    fan.join(concert)
+    assert position(visitor.read(f"/rooms/main?concert={concert}")) == "2"
+    assert queue_token_of(visitor.cookie("concert_queue_main").value) == queue_token_of(
+        fan.queue_token
+    )
+
+
+def test_a_device_without_a_token_finds_the_place_that_its_user_has(
+    sale: Sale, visitor: Browser
+) -> None:
+    concert = full_house(sale)
+    fan = sale.fan()
+    fan.join(concert)
+    token, fan.queue_token = fan.queue_token, ""
+    visitor.become(fan)
+    assert position(visitor.read(f"/rooms/main?concert={concert}")) == "1"
+    assert queue_token_of(visitor.cookie("concert_queue_main").value) == queue_token_of(token)
+
+
+def test_nobody_finds_a_place_by_asking_that_they_do_not_have(sale: Sale, visitor: Browser) -> None:
+    concert = full_house(sale)
+    sale.fan().join(concert)
+    visitor.become(sale.fan())
+    assert "You are not in line" in visitor.read(f"/rooms/main?concert={concert}").text
+    assert visitor.cookie("concert_queue_main") is None
+    assert "One person is in line." in visitor.read("/rooms/main").text
+
+
+def test_the_room_and_its_concerts_say_the_same_of_its_doors(sale: Sale, visitor: Browser) -> None:
+    concert = sale.concert()
+    pages = ("/", f"/concerts/{concert}", f"/rooms/main?concert={concert}")
+    sale.room(opens_at=NEW_YEARS_EVE.isoformat())
+    for path in pages:
+        words = visitor.read(path).text
+        assert "Tue 31 Dec 2030, 7:00 PM" in words, path
+        assert "On sale now" not in words, path
+    for path in pages[1:]:
+        words = visitor.read(path).text
+        assert "Line up now; doors open at Tue 31 Dec 2030, 7:00 PM." in words, path
+    sale.room(opens_at=None, paused=True)
+    for path in pages:
+        assert "The line is paused" in visitor.read(path).text, path
+    sale.room(paused=False)
+    for path in pages:
+        assert "paused" not in visitor.read(path).text, path
 
 
 def test_without_a_concert_the_way_in_leads_home(sale: Sale, visitor: Browser) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.sale import Sale
-from tests.web.browser import Browser
+from tests.web.browser import Browser, Document
 
 
 def test_a_first_visit_shows_an_empty_wallet(visitor: Browser) -> None:
@@ -107,7 +107,9 @@ def test_topping_up_returns_to_where_it_was_needed(visitor: Browser) -> None:
 def test_topping_up_leads_nowhere_else(visitor: Browser, where: str) -> None:
     form = visitor.read("/wallet").form_to("/wallet")
 
-    assert "evil" not in visitor.open("/wallet", query_string={"next": where}).text
+    page = Document(visitor.open("/wallet", query_string={"next": where}).text)
+    assert "next" not in page.form_to("/wallet").fields
+    assert [link for link in page.with_tag("a") if link["href"].startswith(where)] == []
     assert visitor.send(form, amount="1000", next=where).headers["Location"] == "/wallet"
 
 

@@ -66,6 +66,7 @@ function tick() {
   }
 }
 
-tick();
+// Whoever waits for an end listens by then.
+document.addEventListener("DOMContentLoaded", tick);
 setInterval(tick, 250);
 document.addEventListener("visibilitychange", () => document.hidden || tick());
