@@ -20,7 +20,14 @@ PAPER = {"light": "rgb(250, 247, 241)", "dark": "rgb(17, 23, 24)"}
 def every_page(visitor: Visitor, hall: Hall) -> Iterator[str]:
     """Lead a visitor through all there is to see; yields what each page shows."""
     page = visitor.page
-    hall.set(capacity=1)
+    hall.set(opens_at="2030-12-31T18:00:00+09:00")
+    for path, name in (
+        (hall.path, "concert, doors closed"),
+        (hall.room_path, "room, doors closed"),
+    ):
+        visitor.go(path)
+        yield name
+    hall.set(capacity=1, opens_at=None)
     somebody_inside = hall.fan_inside()
     for path, name in (("/", "home"), (hall.path, "concert"), (hall.room_path, "room, not in it")):
         visitor.go(path)
@@ -28,6 +35,10 @@ def every_page(visitor: Visitor, hall: Hall) -> Iterator[str]:
     visitor.button("/join").click()
     visitor.sees_connection("live")
     yield "in line"
+    visitor.go(hall.path)
+    yield "concert, in line"
+    visitor.go(hall.room_path)
+    visitor.sees_connection("live")
     hall.set(paused=True)
     expect(visitor.place().locator(".notice")).to_be_visible()
     yield "in line, paused"
@@ -44,6 +55,12 @@ def every_page(visitor: Visitor, hall: Hall) -> Iterator[str]:
     yield "seat map after a lost race"
     visitor.hold()
     yield "checkout"
+    checkout = page.url
+    for path, name in (("/", "home, holding seats"), (hall.path, "concert, inside")):
+        visitor.go(path)
+        expect(page.locator("#hold")).to_be_visible()
+        yield name
+    page.goto(checkout)
     hall.sale.let_time_pass(HOLD_SECONDS + 1)
     page.reload()
     expect(page.locator("#checkout [role=status]")).to_be_visible()
