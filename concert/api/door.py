@@ -16,7 +16,6 @@ from werkzeug.exceptions import HTTPException, UnsupportedMediaType
 
 from concert.accounts.service import user_of_token
 from concert.api import problems
-from concert.api.problems import PROBLEMS
 from concert.catalogue.service import concert_of
 from concert.ground.errors import (
     AmbiguousDate,
@@ -25,6 +24,7 @@ from concert.ground.errors import (
     NotFound,
     TokenInvalid,
     TokenMissing,
+    every_error,
 )
 from concert.ground.idempotency import Attempt
 from concert.ground.limits import Limits, network_of
@@ -86,7 +86,7 @@ def answers(success: dict[int, Any], *statuses: int) -> dict[Any, Any]:
     """A call's answers for the OpenAPI document: the good ones, and problems by status."""
     document: dict[Any, Any] = dict(success)
     for status in (*statuses, 503):
-        codes = ", ".join(f"`{code}`" for code, (of, _) in PROBLEMS.items() if of == status)
+        codes = ", ".join(f"`{code}`" for code, of in every_error().items() if of.status == status)
         document[status] = {
             "description": f"Problem: {codes}",
             "content": {

@@ -1,4 +1,4 @@
-"""The errors that the domain raises. Doors map them to HTTP once, by ``code``."""
+"""What the doors may have to refuse: each error with its code, its HTTP status and its title, once."""
 
 from __future__ import annotations
 
@@ -7,9 +7,14 @@ from typing import ClassVar
 
 
 class DomainError(Exception):
-    """Something the caller has to know. ``code`` is stable; the message is for people."""
+    """Something the caller has to know; the message is for people.
+
+    ``code`` is stable, ``status`` is what HTTP says, ``title`` is the code in English words.
+    """
 
     code: ClassVar[str] = "bad_request"
+    status: ClassVar[int] = 400
+    title: ClassVar[str] = "The request is wrong"
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -21,24 +26,32 @@ class DomainError(Exception):
 
 class BadRequest(DomainError):
     code = "bad_request"
+    status = 400
+    title = "The request is wrong"
 
 
 class AmbiguousDate(DomainError):
     """Several performances fit; the caller has to name one by ``performance_id``."""
 
     code = "ambiguous_date"
+    status = 400
+    title = "Several performances fit this date"
 
 
 class SalesNotOpen(DomainError):
     """The performance is not on sale at this moment."""
 
     code = "sales_not_open"
+    status = 400
+    title = "Sales are not open"
 
 
 class BalanceLimit(DomainError):
     """The charge would lift the balance above the most a wallet may hold."""
 
     code = "balance_limit"
+    status = 400
+    title = "The wallet would hold too much"
 
 
 # Who is asking.
@@ -46,10 +59,14 @@ class BalanceLimit(DomainError):
 
 class TokenMissing(DomainError):
     code = "token_missing"
+    status = 401
+    title = "A token is needed"
 
 
 class TokenInvalid(DomainError):
     code = "token_invalid"
+    status = 401
+    title = "The token is not valid"
 
 
 class UnknownUser(TokenInvalid):
@@ -61,20 +78,28 @@ class UnknownUser(TokenInvalid):
 
 class TokenExpired(DomainError):
     code = "token_expired"
+    status = 401
+    title = "The token is over"
 
 
 class NotAdmitted(DomainError):
     """The token is good, but it is not this person's turn now."""
 
     code = "not_admitted"
+    status = 403
+    title = "It is not your turn"
 
 
 class NotYours(DomainError):
     code = "not_yours"
+    status = 403
+    title = "This is somebody else's"
 
 
 class NotFound(DomainError):
     code = "not_found"
+    status = 404
+    title = "There is no such thing"
 
 
 # Too late, or too little.
@@ -84,6 +109,8 @@ class InsufficientBalance(DomainError):
     """``missing`` is how many won are lacking."""
 
     code = "insufficient_balance"
+    status = 402
+    title = "The balance is too small"
 
     def __init__(self, missing: int) -> None:
         super().__init__(f"The balance is {missing:,} won too small.")
@@ -94,6 +121,8 @@ class SeatTaken(DomainError):
     """``seat_nos`` are the wanted seats that somebody else has."""
 
     code = "seat_taken"
+    status = 409
+    title = "Somebody else has the seat"
 
     def __init__(self, seat_nos: Sequence[int]) -> None:
         named = ", ".join(str(number) for number in seat_nos)
@@ -108,6 +137,8 @@ class NotTogether(DomainError):
     """``count`` free seats side by side are not to be had."""
 
     code = "not_together"
+    status = 409
+    title = "So many seats are not free side by side"
 
     def __init__(self, count: int) -> None:
         super().__init__(f"There are no {count} free seats side by side.")
@@ -118,6 +149,8 @@ class SeatLimit(DomainError):
     """``limit`` is how many seats of one performance one user may have."""
 
     code = "seat_limit"
+    status = 409
+    title = "More seats than one person may have"
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"One person may have at most {limit} seats of one performance.")
@@ -128,6 +161,8 @@ class ReholdTooSoon(DomainError):
     """A hold of theirs on ``seat_nos`` lapsed just now: others come first for ``retry_after`` seconds."""
 
     code = "rehold_too_soon"
+    status = 409
+    title = "Others come first for a moment"
 
     def __init__(self, seat_nos: Sequence[int], retry_after: int) -> None:
         super().__init__(
@@ -141,6 +176,8 @@ class TooManyLapsed(DomainError):
     """``limit`` holds of this visit have lapsed; only whoever lines up again may hold more."""
 
     code = "too_many_lapsed"
+    status = 409
+    title = "Too many holds have lapsed"
 
     def __init__(self, limit: int) -> None:
         super().__init__(
@@ -151,14 +188,20 @@ class TooManyLapsed(DomainError):
 
 class HoldExpired(DomainError):
     code = "hold_expired"
+    status = 409
+    title = "The hold is over"
 
 
 class AlreadyPaid(DomainError):
     code = "already_paid"
+    status = 409
+    title = "This is paid already"
 
 
 class IdempotencyConflict(DomainError):
     code = "idempotency_conflict"
+    status = 409
+    title = "The idempotency key was used for another request"
 
 
 # Not now.
@@ -168,6 +211,8 @@ class RateLimited(DomainError):
     """``retry_after`` is in whole seconds."""
 
     code = "rate_limited"
+    status = 429
+    title = "Too many requests"
 
     def __init__(self, retry_after: int, message: str = "Too many requests from here.") -> None:
         super().__init__(message)
@@ -178,6 +223,8 @@ class Unavailable(DomainError):
     """A part that is needed is down; ``retry_after`` is in whole seconds."""
 
     code = "unavailable"
+    status = 503
+    title = "A part we need is down"
 
     def __init__(self, part: str, retry_after: int = 2) -> None:
         super().__init__(
@@ -185,3 +232,63 @@ class Unavailable(DomainError):
         )
         self.part = part
         self.retry_after = retry_after
+
+
+# What HTTP itself refuses, and what nobody expected. Nothing of the domain raises these.
+
+
+class WrongMethod(DomainError):
+    code = "method_not_allowed"
+    status = 405
+    title = "This cannot be done here"
+
+
+class TooLarge(DomainError):
+    code = "too_large"
+    status = 413
+    title = "The body is too large"
+
+
+class NotJson(DomainError):
+    code = "not_json"
+    status = 415
+    title = "The body is not JSON"
+
+
+class Fault(DomainError):
+    code = "internal"
+    status = 500
+    title = "A fault of ours"
+
+
+_OF_STATUS: dict[int, type[DomainError]] = {
+    kind.status: kind
+    for kind in (
+        BadRequest,
+        TokenInvalid,
+        NotYours,
+        NotFound,
+        WrongMethod,
+        TooLarge,
+        NotJson,
+        RateLimited,
+        Fault,
+        Unavailable,
+    )
+}
+
+
+def error_of_status(status: int) -> type[DomainError]:
+    """The error that stands for an HTTP status which none of ours has raised."""
+    return _OF_STATUS.get(status, BadRequest if status < 500 else Fault)
+
+
+def every_error() -> dict[str, type[DomainError]]:
+    """Every error by its code, in the order of their statuses."""
+    found: dict[str, type[DomainError]] = {}
+    waiting = DomainError.__subclasses__()
+    while waiting:
+        kind = waiting.pop(0)
+        found.setdefault(kind.code, kind)
+        waiting += kind.__subclasses__()
+    return dict(sorted(found.items(), key=lambda one: one[1].status))

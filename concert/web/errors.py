@@ -16,13 +16,17 @@ from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from concert.ground.errors import (
+    BadRequest,
     DomainError,
+    Fault,
     InsufficientBalance,
     ReholdTooSoon,
     SeatLimit,
     SeatTaken,
     TooManyLapsed,
+    Unavailable,
     UnknownUser,
+    error_of_status,
 )
 from concert.web.door import forget_user, is_htmx, render
 from concert.web.formats import seat_list, won
@@ -35,12 +39,11 @@ RETRY_SECONDS = 5
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """What a page says of an error, and the ways on: ``back``, ``retry``, ``wallet``, ``home``.
+    """What a page says of an error in the reader's language, and the ways on: ``back``, ``retry``, ``wallet``, ``home``.
 
     ``text_of_form`` is said instead of ``text`` where a form met the error.
     """
 
-    status: int
     title: Any
     text: Any
     ways: tuple[str, ...] = field(default=("home",))
@@ -49,7 +52,6 @@ class Explained:
 
 EXPLAINED: dict[str, Explained] = {
     "bad_request": Explained(
-        400,
         _("That did not work"),
         _(
             "Something in the request was not right. Go back, check what you entered, and try again."
@@ -57,7 +59,6 @@ EXPLAINED: dict[str, Explained] = {
         ("back", "home"),
     ),
     "csrf": Explained(
-        400,
         _("This form is out of date"),
         _(
             "The page was open for a long time, or your browser keeps no cookies. "
@@ -66,48 +67,40 @@ EXPLAINED: dict[str, Explained] = {
         ("back", "home"),
     ),
     "ambiguous_date": Explained(
-        400,
         _("Which time do you mean?"),
         _("There are several performances on that day. Choose one from the list."),
         ("back", "home"),
     ),
     "sales_not_open": Explained(
-        400,
         _("Not on sale at the moment"),
         _("Sales for this date have not opened yet, or have ended. The concert's page says when."),
         ("back", "home"),
     ),
     "balance_limit": Explained(
-        400,
         _("Your wallet would hold too much"),
         _("A wallet has a limit. Nothing was added; try a smaller amount."),
         ("wallet",),
     ),
     "token_missing": Explained(
-        401,
         _("We do not know this device yet"),
         _("Choose a concert and join its line: that is all it takes. There is no sign-up."),
     ),
     "token_invalid": Explained(
-        401,
         _("This is not valid any more"),
         _(
             "You may have lined up again elsewhere, or left the line. Go to the concert and join its line."
         ),
     ),
     "token_expired": Explained(
-        401,
         _("This visit is over"),
         _("Your place in line has served its purpose. To buy more, join the line again."),
     ),
     "unknown_user": Explained(
-        401,
         _("We do not know this device any more"),
         _("What it remembered of you has been put aside. Open the page again to begin anew."),
         ("retry", "home"),
     ),
     "insufficient_balance": Explained(
-        402,
         _("Your balance is too small"),
         _(
             "You are %(missing)s short. Top up your wallet, then pay; your seats stay held meanwhile."
@@ -115,46 +108,38 @@ EXPLAINED: dict[str, Explained] = {
         ("wallet", "back"),
     ),
     "not_admitted": Explained(
-        403,
         _("It is not your turn"),
         _("Your turn has not come yet, or it is over. The waiting room shows where you stand."),
     ),
     "not_yours": Explained(
-        403,
         _("This belongs to somebody else"),
         _("If it is yours, open it on the device on which you bought it."),
     ),
     "not_found": Explained(
-        404,
         _("There is nothing here"),
         _("The address may be mistyped, or what was here has gone."),
     ),
     "method_not_allowed": Explained(
-        405,
         _("This page cannot do that"),
         _("The address is for sending a form. Go back to the page that you came from."),
         ("back", "home"),
     ),
     "seat_taken": Explained(
-        409,
         _("Somebody was faster"),
         _("Taken meanwhile: %(seats)s. Nothing was charged; choose another seat."),
         ("back",),
     ),
     "not_together": Explained(
-        409,
         _("So many seats are not free side by side"),
         _("Nothing was held. Choose fewer, or choose them one by one on the map."),
         ("back",),
     ),
     "seat_limit": Explained(
-        409,
         _("More seats than one person may have"),
         _("One person may have at most %(limit)s seats of one date."),
         ("back",),
     ),
     "rehold_too_soon": Explained(
-        409,
         _("Others come first for a moment"),
         _(
             "Your time for these seats ran out, so others may take them first. "
@@ -163,7 +148,6 @@ EXPLAINED: dict[str, Explained] = {
         ("back",),
     ),
     "too_many_lapsed": Explained(
-        409,
         _("Your time ran out too often"),
         _(
             "Seats were held for you %(limit)s times in this visit and not paid. Give the others a chance: "
@@ -172,28 +156,24 @@ EXPLAINED: dict[str, Explained] = {
         ("home",),
     ),
     "hold_expired": Explained(
-        409,
         _("The time to pay is over"),
         _("Your seats were given back, and nothing was charged. You may choose again."),
         ("back", "home"),
     ),
     "already_paid": Explained(
-        409,
         _("This is paid already"),
         _("The seats are yours. You find them under your tickets."),
         ("tickets",),
     ),
     "idempotency_conflict": Explained(
-        409,
         _("This form was sent before"),
         _("It was sent with other values then, so nothing was done now. Open the page again."),
         ("back", "home"),
     ),
     "too_large": Explained(
-        413, _("That is too much"), _("What was sent is larger than we take."), ("back", "home")
+        _("That is too much"), _("What was sent is larger than we take."), ("back", "home")
     ),
     "rate_limited": Explained(
-        429,
         _("Too many at once"),
         _(
             "That was a lot at once, from you or from others on your connection. "
@@ -202,13 +182,11 @@ EXPLAINED: dict[str, Explained] = {
         ("retry", "home"),
     ),
     "internal": Explained(
-        500,
         _("Something broke on our side"),
         _("Nothing half-done was kept. Please try again in a moment."),
         ("retry", "home"),
     ),
     "unavailable": Explained(
-        503,
         _("Back in a moment"),
         _(
             "A part of the service cannot be reached. Nothing was lost: your place in line, your seats "
@@ -221,16 +199,6 @@ EXPLAINED: dict[str, Explained] = {
         ),
     ),
 }
-CODE_OF_STATUS = {
-    401: "token_invalid",
-    403: "not_yours",
-    404: "not_found",
-    405: "method_not_allowed",
-    413: "too_large",
-    429: "rate_limited",
-    500: "internal",
-    503: "unavailable",
-}
 
 
 def answer_error(error: Exception) -> Response:
@@ -240,26 +208,30 @@ def answer_error(error: Exception) -> Response:
     if isinstance(error, UnknownUser):
         # The cookie names somebody whom the database does not know; begin anew.
         forget_user()
-    code = _code_of(error)
-    if code == "internal":
+    kind = _kind_of(error)
+    if kind is Fault:
         log.error("fault", path=request.path, exc_info=error)
-    response = _page(code, _variables(error), getattr(error, "retry_after", None))
+    code = _explained_as(error, kind)
+    response = _page(code, kind.status, _variables(error), getattr(error, "retry_after", None))
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
         response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
     return response
 
 
-def _code_of(error: Exception) -> str:
+def _kind_of(error: Exception) -> type[DomainError]:
+    if isinstance(error, DomainError):
+        return type(error)
+    if isinstance(error, HTTPException):
+        return error_of_status(error.code or Fault.status)
+    return Fault
+
+
+def _explained_as(error: Exception, kind: type[DomainError]) -> str:
     if isinstance(error, UnknownUser):
         return "unknown_user"
-    if isinstance(error, DomainError):
-        return error.code if error.code in EXPLAINED else "bad_request"
     if isinstance(error, CSRFError):
         return "csrf"
-    if isinstance(error, HTTPException):
-        status = error.code or 500
-        return CODE_OF_STATUS.get(status, "bad_request" if status < 500 else "internal")
-    return "internal"
+    return kind.code if kind.code in EXPLAINED else BadRequest.code
 
 
 def _variables(error: Exception) -> dict[str, str]:
@@ -274,21 +246,21 @@ def _variables(error: Exception) -> dict[str, str]:
     return {}
 
 
-def _page(code: str, variables: dict[str, str], retry_after: int | None) -> Response:
+def _page(code: str, status: int, variables: dict[str, str], retry_after: int | None) -> Response:
     explained = EXPLAINED[code]
     back = came_from()
     again = safe_path(request.full_path.rstrip("?"), "/")
     is_form = request.method == "POST"
-    wait = max(RETRY_SECONDS, retry_after or 0) if explained.status == 503 else retry_after
+    wait = max(RETRY_SECONDS, retry_after or 0) if status == Unavailable.status else retry_after
     # What was sent is sent again by a person alone: a page that went on by itself would look as if
     # it had been done.
-    refresh = wait if explained.status == 503 and not is_form else None
+    refresh = wait if status == Unavailable.status and not is_form else None
     text = str(explained.text_of_form if is_form and explained.text_of_form else explained.text)
     response = render(
         "errors/_notice.html" if is_htmx() else "errors/page.html",
-        explained.status,
+        status,
         code=code,
-        shown_status=explained.status,
+        shown_status=status,
         title=str(explained.title),
         text=text % variables if variables else text,
         ways=explained.ways,
@@ -297,7 +269,7 @@ def _page(code: str, variables: dict[str, str], retry_after: int | None) -> Resp
         refresh=refresh,
         sent=_sent() if is_form and "retry" in explained.ways else None,
         is_form=is_form,
-        request_id=g.get("request_id") if explained.status == 500 else None,
+        request_id=g.get("request_id") if status == Fault.status else None,
     )
     response.headers["Cache-Control"] = "no-store"
     if is_htmx():

@@ -11,8 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from concert.api.problems import PROBLEMS
 from concert.factory import ConcertApp
+from concert.ground.errors import every_error
 from concert.local.launch import launch
 from tests.deploy.stack import PROJECT, Process, call, free_port
 from tests.servers import own_database, own_redis
@@ -131,4 +131,4 @@ def test_every_code_of_a_problem_is_in_the_documents() -> None:
     table = dict(
         re.findall(r"^\| `(\w+)` \| (\d+) \|", (PROJECT / "docs/api.md").read_text(), re.MULTILINE)
     )
-    assert table == {code: str(status) for code, (status, _) in PROBLEMS.items()}
+    assert table == {code: str(kind.status) for code, kind in every_error().items()}

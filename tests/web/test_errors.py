@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 import pytest
 from flask import abort
 
-from concert.api.problems import PROBLEMS
 from concert.factory import ConcertApp, create_app
-from concert.ground import errors
-from concert.ground.errors import DomainError, InsufficientBalance, SeatTaken, Unavailable
+from concert.ground.errors import InsufficientBalance, SeatTaken, Unavailable, every_error
 from concert.ground.settings import Settings
 from concert.web.errors import EXPLAINED
 from tests.sale import Sale
@@ -22,6 +21,18 @@ RAISED: dict[str, Exception] = {
     "short": InsufficientBalance(30_000),
     "down": Unavailable("The database", retry_after=7),
     "broken": ZeroDivisionError("<script>secret</script>"),
+}
+
+# What an error is made of, where it is not a message.
+KNOWN: dict[str, tuple[Any, ...]] = {
+    "insufficient_balance": (30_000,),
+    "seat_taken": ([12, 13],),
+    "not_together": (2,),
+    "seat_limit": (4,),
+    "rehold_too_soon": ([12], 10),
+    "too_many_lapsed": (3,),
+    "rate_limited": (1,),
+    "unavailable": ("The database",),
 }
 
 
@@ -215,18 +226,20 @@ def test_where_htmx_asked_the_error_is_a_notice_in_the_page(failing: Browser) ->
     assert "notice" in answer.text
 
 
-def every_error(of: type[DomainError]) -> Iterator[type[DomainError]]:
-    yield of
-    for kind in of.__subclasses__():
-        yield from every_error(kind)
+def test_both_doors_answer_every_error_with_the_status_that_the_error_has(
+    failing: Browser,
+) -> None:
+    for code, kind in every_error().items():
+        RAISED[code] = kind(*KNOWN.get(code, ("It went wrong.",)))
+        page, document = failing.open(f"/fails/{code}"), failing.open(f"/v1/fails/{code}")
+
+        assert page.status_code == document.status_code == kind.status, code
+        assert (document.json["code"], document.json["title"]) == (code, kind.title)
 
 
-def test_both_doors_give_every_error_the_same_status() -> None:
-    codes = {kind.code for kind in every_error(DomainError) if kind.__module__ == errors.__name__}
-
-    assert len(codes) > 15
-    for code in codes:
-        assert EXPLAINED[code].status == PROBLEMS[code][0], code
+def test_every_error_that_a_page_may_meet_is_explained_on_it() -> None:
+    # Pages take forms, not JSON.
+    assert set(every_error()) - {"not_json"} == set(EXPLAINED) - {"csrf", "unknown_user"}
 
 
 def test_a_page_of_an_error_is_kept_by_nobody(
