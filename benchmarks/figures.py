@@ -14,7 +14,7 @@ from benchmarks.load import LoadError, Request, paced, percentile, pgbench, repl
 from concert.catalogue.service import Concert, NewDate, create_concert
 from concert.ground.database import connection
 from concert.ground.redis_client import redis
-from concert.payments.queries import PAY
+from concert.payments.queries import PAY_SEAT
 from concert.reservations.queries import HOLD
 from concert.waiting_room.keys import room_keys
 from concert.waiting_room.rooms import change_room, create_room
@@ -52,8 +52,7 @@ CHARGE_SCRIPT = PERSON + CHARGE % {
     "amount": "1000",
     "highest": f"{HIGHEST_BALANCE}",
 }
-PAY_SCRIPT = PERSON + PAY % {
-    "reservation": "NULL",
+PAY_SCRIPT = PERSON + PAY_SEAT % {
     "performance": ":performance::bigint",
     "seat": ":seat::smallint",
     "user": USER,

@@ -7,7 +7,7 @@ import structlog
 from concert.ground import idempotency
 from concert.ground.parts import part
 from concert.ground.settings import Settings
-from concert.reservations.service import differing_seats
+from concert.payments.service import differing_seats
 from concert.waiting_room import rooms, service
 from concert.wallet.service import differing_wallets
 

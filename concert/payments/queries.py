@@ -6,12 +6,10 @@ from __future__ import annotations
 # number order and then to the wallet. Every later part hangs on `debit`, and `debit` on
 # `ready`, so nothing is written unless the holder, the deadline and the balance are right.
 # Returns nothing where there is no such live hold, and no balance where it is too small.
-PAY = """
+_PAY = """
 WITH reservation AS (
     SELECT r.id, r.user_id, r.performance_id, r.seat_nos, r.prices, r.amount FROM reservations r
-    WHERE r.id = coalesce(%(reservation)s::uuid, (
-            SELECT s.reservation_id FROM seats s
-            WHERE s.performance_id = %(performance)s AND s.seat_no = %(seat)s))
+    WHERE r.id = {which}
       AND r.user_id = %(user)s AND r.status = 'held' AND r.held_until > statement_timestamp()
     FOR UPDATE
 ), locked AS (
@@ -53,6 +51,14 @@ SELECT ready.id, ready.concert_id, ready.performance_id, ready.date, ready.seat_
     statement_timestamp(), debit.balance, coalesce((SELECT true FROM completed), false)
 FROM ready LEFT JOIN debit ON true"""
 
+PAY_RESERVATION = _PAY.replace("{which}", "%(reservation)s")
+PAY_SEAT = _PAY.replace(
+    "{which}",
+    """(
+        SELECT s.reservation_id FROM seats s
+        WHERE s.performance_id = %(performance)s AND s.seat_no = %(seat)s)""",
+)
+
 # Complete a place after all, where two payments at once each saw the other's hold.
 COMPLETE_IF_NOTHING_HELD = """
 INSERT INTO completed_places (room_slug, user_id, sequence)
@@ -70,18 +76,21 @@ WHERE user_id = %(user)s AND performance_id = %(performance)s AND %(seat)s::smal
 ORDER BY created_at DESC LIMIT 1"""
 
 # Whether a user holds just this, now.
-IS_HELD = """
+_IS_HELD = """
 SELECT 1 FROM reservations
 WHERE user_id = %(user)s AND status = 'held' AND held_until > statement_timestamp()
-  AND (id = %(reservation)s::uuid
-    OR (performance_id = %(performance)s::bigint AND %(seat)s::smallint = ANY (seat_nos)))
-LIMIT 1"""
+  AND {which} LIMIT 1"""
 
-HISTORY_OF_RESERVATION = "SELECT user_id, status FROM reservations WHERE id = %s"
+IS_RESERVATION_HELD = _IS_HELD.replace("{which}", "id = %(reservation)s")
+IS_SEAT_HELD = _IS_HELD.replace(
+    "{which}", "performance_id = %(performance)s AND %(seat)s::smallint = ANY (seat_nos)"
+)
+
+HISTORY_OF_RESERVATION = "SELECT user_id, status FROM reservations WHERE id = %(reservation)s"
 
 IS_SOMEBODYS = """
 SELECT sold_at IS NOT NULL OR held_until > statement_timestamp() FROM seats
-WHERE performance_id = %s AND seat_no = %s"""
+WHERE performance_id = %(performance)s AND seat_no = %(seat)s"""
 
 BALANCE = "SELECT balance FROM wallets WHERE user_id = %s"
 
@@ -99,3 +108,15 @@ READ_OF_RESERVATION = f"SELECT {PAYMENT} {FROM_PAYMENTS} WHERE y.reservation_id 
 MINE = (
     f"SELECT {PAYMENT} {FROM_PAYMENTS} WHERE y.user_id = %s ORDER BY y.paid_at DESC, y.id LIMIT %s"
 )
+
+# Seats and reservations that contradict each other: there should be none.
+DIFFERING_SEATS = """
+SELECT s.performance_id, s.seat_no, 'sold without a payment' FROM seats s
+LEFT JOIN payments y ON y.reservation_id = s.reservation_id
+WHERE s.sold_at IS NOT NULL AND y.id IS NULL
+UNION ALL
+SELECT r.performance_id, wanted, 'paid for but not sold to its reservation' FROM reservations r
+CROSS JOIN unnest(r.seat_nos) AS wanted
+LEFT JOIN seats s ON s.performance_id = r.performance_id AND s.seat_no = wanted
+    AND s.reservation_id = r.id AND s.sold_at IS NOT NULL
+WHERE r.status = 'paid' AND s.seat_no IS NULL"""

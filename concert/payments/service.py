@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -50,6 +50,34 @@ class Payment:
     paid_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class ThisReservation:
+    """What is to be paid, by its own name."""
+
+    reservation_id: UUID
+
+    @property
+    def names(self) -> dict[str, Any]:
+        """What the statements call it."""
+        return {"reservation": self.reservation_id}
+
+
+@dataclass(frozen=True, slots=True)
+class HolderOf:
+    """What is to be paid, by one of its seats: whatever reservation holds this seat."""
+
+    performance_id: int
+    seat_no: int
+
+    @property
+    def names(self) -> dict[str, Any]:
+        """What the statements call it."""
+        return {"performance": self.performance_id, "seat": self.seat_no}
+
+
+Which = ThisReservation | HolderOf
+
+
 def pay_seat(
     token: QueueToken,
     room: str,
@@ -72,8 +100,7 @@ def pay_seat(
         Unavailable: PostgreSQL or Redis cannot be reached.
     """
     require_seats(performance, [seat_no])
-    which = {"reservation": None, "performance": performance.performance_id, "seat": seat_no}
-    return _pay(token, room, which, attempt)
+    return _pay(token, room, HolderOf(performance.performance_id, seat_no), attempt)
 
 
 def pay_reservation(
@@ -92,9 +119,7 @@ def pay_reservation(
         IdempotencyConflict: the key was used for another request.
         Unavailable: PostgreSQL or Redis cannot be reached.
     """
-    return _pay(
-        token, room, {"reservation": reservation_id, "performance": None, "seat": None}, attempt
-    )
+    return _pay(token, room, ThisReservation(reservation_id), attempt)
 
 
 def payment_of(user_id: UUID, payment_id: UUID) -> Payment:
@@ -148,9 +173,14 @@ def payments_of(user_id: UUID) -> list[Payment]:
         ]
 
 
-def _pay(
-    token: QueueToken, room: str, which: Mapping[str, Any], attempt: Attempt | None
-) -> Payment:
+def differing_seats() -> list[dict[str, object]]:
+    """Seats that contradict their reservation or payment: there should be none."""
+    with connection() as link:
+        rows = link.execute(queries.DIFFERING_SEATS).fetchall()
+    return [{"performance_id": row[0], "seat_no": row[1], "difference": row[2]} for row in rows]
+
+
+def _pay(token: QueueToken, room: str, which: Which, attempt: Attempt | None) -> Payment:
     try:
         waiting_room.enter(token, room)
     except (NotAdmitted, TokenExpired):
@@ -180,19 +210,19 @@ def _pay(
     return payment
 
 
-def _pay_once(
-    link: Connection, token: QueueToken, which: Mapping[str, Any]
-) -> tuple[Payment, bool | None]:
+def _pay_once(link: Connection, token: QueueToken, which: Which) -> tuple[Payment, bool | None]:
     """The payment, and whether it completed the place; None where it had been made before."""
     payment_id = uuid4()
     asked = {
-        **which,
+        **which.names,
         "payment": payment_id,
         "user": token.user_id,
         "room": token.room,
         "sequence": token.sequence,
     }
-    row = link.execute(queries.PAY, asked).fetchone()
+    by_itself = isinstance(which, ThisReservation)
+    statement = queries.PAY_RESERVATION if by_itself else queries.PAY_SEAT
+    row = link.execute(statement, asked).fetchone()
     if row is None:
         return _explain(link, token.user_id, which), None
     (
@@ -229,7 +259,7 @@ def _pay_once(
     return payment, completed
 
 
-def _explain(link: Connection, user_id: UUID, which: Mapping[str, Any]) -> Payment:
+def _explain(link: Connection, user_id: UUID, which: Which) -> Payment:
     """The payment that was made already, or the error that says why there can be none."""
     reservation_id, status = _history(link, user_id, which)
     if status == "paid":
@@ -241,24 +271,24 @@ def _explain(link: Connection, user_id: UUID, which: Mapping[str, Any]) -> Payme
     raise HoldExpired("The time to pay for these seats is over; nothing was taken.")
 
 
-def _history(link: Connection, user_id: UUID, which: Mapping[str, Any]) -> tuple[UUID, str]:
-    if which["reservation"] is not None:
-        row = link.execute(queries.HISTORY_OF_RESERVATION, (which["reservation"],)).fetchone()
+def _history(link: Connection, user_id: UUID, which: Which) -> tuple[UUID, str]:
+    if isinstance(which, ThisReservation):
+        row = link.execute(queries.HISTORY_OF_RESERVATION, which.names).fetchone()
         if row is None:
             raise NotFound("There is no such reservation.")
         if row[0] != user_id:
             raise NotYours("This reservation is somebody else's.")
-        return which["reservation"], row[1]
-    row = link.execute(queries.HISTORY_OF_SEAT, {**which, "user": user_id}).fetchone()
+        return which.reservation_id, row[1]
+    row = link.execute(queries.HISTORY_OF_SEAT, {**which.names, "user": user_id}).fetchone()
     if row is not None:
         return row[0], row[1]
-    somebodys = link.execute(queries.IS_SOMEBODYS, (which["performance"], which["seat"])).fetchone()
+    somebodys = link.execute(queries.IS_SOMEBODYS, which.names).fetchone()
     if somebodys and somebodys[0]:
         raise NotYours("Somebody else has this seat.")
     raise NotFound("You hold no such seat.")
 
 
-def _paid_before(user_id: UUID, which: Mapping[str, Any]) -> Payment | None:
+def _paid_before(user_id: UUID, which: Which) -> Payment | None:
     with connection() as link:
         try:
             return _explain(link, user_id, which)
@@ -266,9 +296,11 @@ def _paid_before(user_id: UUID, which: Mapping[str, Any]) -> Payment | None:
             return None
 
 
-def _is_held(user_id: UUID, which: Mapping[str, Any]) -> bool:
+def _is_held(user_id: UUID, which: Which) -> bool:
+    by_itself = isinstance(which, ThisReservation)
+    statement = queries.IS_RESERVATION_HELD if by_itself else queries.IS_SEAT_HELD
     with connection() as link:
-        return link.execute(queries.IS_HELD, {**which, "user": user_id}).fetchone() is not None
+        return link.execute(statement, {**which.names, "user": user_id}).fetchone() is not None
 
 
 def _completed_after_all(token: QueueToken) -> bool:

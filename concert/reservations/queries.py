@@ -106,15 +106,3 @@ SELECT performance_id,
     count(*) FILTER (WHERE sold_at IS NULL AND held_until > statement_timestamp()),
     count(*) FILTER (WHERE sold_at IS NOT NULL)
 FROM seats WHERE performance_id = ANY (%s::bigint[]) GROUP BY performance_id"""
-
-# Seats and reservations that contradict each other: there should be none.
-DIFFERING_SEATS = """
-SELECT s.performance_id, s.seat_no, 'sold without a payment' FROM seats s
-LEFT JOIN payments y ON y.reservation_id = s.reservation_id
-WHERE s.sold_at IS NOT NULL AND y.id IS NULL
-UNION ALL
-SELECT r.performance_id, wanted, 'paid for but not sold to its reservation' FROM reservations r
-CROSS JOIN unnest(r.seat_nos) AS wanted
-LEFT JOIN seats s ON s.performance_id = r.performance_id AND s.seat_no = wanted
-    AND s.reservation_id = r.id AND s.sold_at IS NOT NULL
-WHERE r.status = 'paid' AND s.seat_no IS NULL"""

@@ -307,13 +307,6 @@ def tidy_expired() -> int:
                 return freed
 
 
-def differing_seats() -> list[dict[str, object]]:
-    """Seats that contradict their reservation or payment: there should be none."""
-    with connection() as link:
-        rows = link.execute(queries.DIFFERING_SEATS).fetchall()
-    return [{"performance_id": row[0], "seat_no": row[1], "difference": row[2]} for row in rows]
-
-
 @contextmanager
 def _visit_for_a_hold(token: QueueToken, room: str) -> Iterator[waiting_room.Visit]:
     """The visit, lasting for a hold that begins now; shortened again where the work fails."""

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from concert.ground.database import connection
-from concert.reservations.service import differing_seats
+from concert.payments.service import differing_seats
 from concert.wallet.service import differing_wallets
 from tests.sale import Fan, Sale
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from concert.ground.database import connection
-from concert.payments.queries import PAY
+from concert.payments.queries import PAY_SEAT
 from concert.reservations.queries import FREE_LAPSED_SEATS, RELEASE
 from concert.wallet.service import CHARGE
 from tests.races import steps
@@ -116,14 +116,14 @@ def test_control_a_payment_that_ignores_the_deadline_takes_money_after_it(
     rush: Sale, crew: Crew
 ) -> None:
     heedless = spoiled(
-        PAY,
+        PAY_SEAT,
         (" AND r.held_until > statement_timestamp()\n    FOR UPDATE", "\n    FOR UPDATE"),
         (" AND s.held_until > statement_timestamp()", ""),
         (" AND s.reservation_id = r.id", ""),
-        ("SELECT s.reservation_id FROM seats s\n            WHERE s.performance_id = %(performance)s AND s.seat_no = %(seat)s",
+        ("SELECT s.reservation_id FROM seats s\n        WHERE s.performance_id = %(performance)s AND s.seat_no = %(seat)s",
          "SELECT l.id FROM reservations l WHERE l.user_id = %(user)s"),
     )  # fmt: skip
-    paid, _ = at_the_deadline(rush, crew, {(PAYMENTS, "PAY"): heedless})
+    paid, _ = at_the_deadline(rush, crew, {(PAYMENTS, "PAY_SEAT"): heedless})
     assert any(paid[n].status == 200 for n in OVER)
 
 
@@ -161,7 +161,7 @@ def test_control_without_lock_and_unique_key_paying_twice_debits_twice(
     rush: Sale, crew: Crew
 ) -> None:
     careless = spoiled(
-        PAY,
+        PAY_SEAT,
         ("    FOR UPDATE\n), locked", "), locked"),
         (" FOR UPDATE OF s", ""),
         ("(SELECT count(*) FROM locked)", f"(SELECT count(*) FROM locked) AND {PAUSE}"),
@@ -169,7 +169,7 @@ def test_control_without_lock_and_unique_key_paying_twice_debits_twice(
     with connection() as link:
         link.execute("ALTER TABLE payments DROP CONSTRAINT uq_payments_reservation_id")
         try:
-            _, balance = paying_at_once(rush, crew, {(PAYMENTS, "PAY"): careless})
+            _, balance = paying_at_once(rush, crew, {(PAYMENTS, "PAY_SEAT"): careless})
             assert balance < 9 * PRICE
             assert "a reservation has two payments" in contradictions(rush)
         finally:
