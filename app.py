@@ -10,5 +10,7 @@ if __name__ == "__main__":
     sys.exit(main(["up", *sys.argv[1:]]))
 
 from concert.factory import create_app
+from concert.ground.streams import end_streams_at_shutdown
 
 app = create_app()
+end_streams_at_shutdown(app)

@@ -13,7 +13,7 @@ from concert.catalogue.service import concert_of
 from concert.ground.streams import limit_streams, stream_response
 from concert.waiting_room import service
 from concert.waiting_room.service import Place
-from concert.waiting_room.watch import watch_place
+from concert.waiting_room.watch import OVER, watch_place
 
 door = new_door("waiting room", "Lining up, asking, leaving.")
 
@@ -82,8 +82,9 @@ def get_enqueue_events() -> Response:
     limit_streams(token)
     first = service.place_of(token)
     events = (
-        None if place is None else ("place", place_document(place))
-        for place in watch_place(token, first)
+        None if seen is None else ("place", place_document(seen))
+        for seen in watch_place(token, first)
+        if seen is not OVER
     )
     return stream_response(events, token)
 

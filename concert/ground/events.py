@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
+import orjson
 import structlog
 from flask_sse import ServerSentEventsBlueprint
 from redis import Redis
@@ -27,14 +29,13 @@ class Publisher(ServerSentEventsBlueprint):  # type: ignore[misc]  # flask-sse h
 publisher = Publisher("facts", __name__)
 
 
+# Where facts about all rooms are told.
+ROOMS = "rooms"
+
+
 def performance_channel(performance_id: int) -> str:
     """Where facts about a performance's seats are told."""
     return f"performance:{performance_id}"
-
-
-def room_channel(slug: str) -> str:
-    """Where facts about a room are told."""
-    return f"room:{slug}"
 
 
 def publish_seats(
@@ -59,7 +60,22 @@ def publish_closed(performance_id: int) -> None:
 
 def publish_room(slug: str, admitted: int) -> None:
     """Tell that people were let into a room, so that those behind them have moved up."""
-    _publish(room_channel(slug), "moved", {"admitted": admitted})
+    _publish(ROOMS, "moved", {"room": slug, "admitted": admitted})
+
+
+def understood(message: bytes) -> tuple[str, dict[str, Any]]:
+    """The kind of a fact that was told, and what is known of it.
+
+    Raises:
+        ValueError: it is no fact as they are told here.
+    """
+    match orjson.loads(message):
+        case {"type": "seats", "data": {"seats": list(seat_nos), "state": str()} as fact}:
+            if all(isinstance(seat_no, int) for seat_no in seat_nos):
+                return "seats", fact
+        case {"type": str(kind), "data": dict(fact)} if kind != "seats":
+            return kind, fact
+    raise ValueError("It is no fact as they are told here.")
 
 
 def _publish(channel: str, kind: str, fact: dict[str, object]) -> None:

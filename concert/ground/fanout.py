@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-import queue
 import threading
-import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
-import orjson
 import structlog
 from flask import Flask
-from redis.exceptions import RedisError
 
+from concert.ground.events import understood
+from concert.ground.mailbox import RETRY_SECONDS, Mailbox, Post
 from concert.ground.parts import keep, part
 from concert.ground.redis_client import new_client
 from concert.ground.settings import Settings
+from concert.ground.streams import OpenStreams
 
 log = structlog.get_logger()
 
 MOST_UNREAD = 64
-RETRY_SECONDS = 0.5
 # How long the thread waits for a message before it looks at its subscriptions again.
 PATIENCE_SECONDS = 0.2
+# How long a listener waits for the subscription; a later one is made good by a ``resync``.
+SUBSCRIBE_SECONDS = 2.0
 
 
 @dataclass(slots=True, eq=False)
@@ -38,140 +39,132 @@ class Fact:
     shown: dict[Any, str] = field(default_factory=dict)
 
 
-@dataclass(slots=True, eq=False)
-class Listener:
-    """Somebody who hears a channel; a None among the facts ends it, since it was too slow."""
+class Listener(Mailbox[Fact]):
+    """Somebody who hears a channel while it is used in a ``with``.
 
-    channel: str
-    unread: queue.Queue[Fact | None] = field(default_factory=lambda: queue.Queue(MOST_UNREAD))
+    Entering waits until the subscription stands, so that nothing is missed from then on.
+    """
+
+    __slots__ = ("_fanout", "_timeout", "has_begun")
+
+    def __init__(self, fanout: Fanout, channel: str, timeout: float) -> None:
+        super().__init__(fanout, channel, MOST_UNREAD)
+        self._fanout = fanout
+        self._timeout = timeout
+        # Whoever has begun may miss something whenever a subscription is made anew.
+        self.has_begun = False
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        try:
+            self._fanout.wait_for(self, self._timeout)
+        except BaseException:
+            self._fanout.remove(self)
+            raise
+        return self
 
 
-def init_fanout(app: Flask, settings: Settings) -> None:
-    """Attach it to the app; nothing is heard before somebody listens."""
-    keep(app, Fanout(settings.redis_url))
-
-
-class Fanout:
+class Fanout(Post[Listener]):
     """All listeners of one process. Its thread runs while there are any."""
 
-    def __init__(self, redis_url: str) -> None:
+    def __init__(
+        self,
+        redis_url: str,
+        *,
+        patience_seconds: float = PATIENCE_SECONDS,
+        retry_seconds: float = RETRY_SECONDS,
+    ) -> None:
+        super().__init__("fanout", retry_seconds)
         self._url = redis_url
-        self._lock = threading.Lock()
-        self._listeners: dict[str, set[Listener]] = {}
-        self._running = False
-        self._subscribed: dict[str, threading.Event] = {}
+        self._patience_seconds = patience_seconds
+        self._standing: dict[str, threading.Event] = {}
 
-    def listen(self, channel: str, timeout: float) -> Listener:
-        """Begin to hear a channel; waits (seconds) until the subscription stands, so that nothing is missed."""
-        listener = Listener(channel)
+    def listener(self, channel: str, timeout: float = SUBSCRIBE_SECONDS) -> Listener:
+        """A listener to use in a ``with``; it waits at most ``timeout`` seconds for its subscription."""
+        return Listener(self, channel, timeout)
+
+    def wait_for(self, listener: Listener, timeout: float) -> None:
+        """Wait until the subscription of a listener stands, or ``timeout`` seconds have passed."""
         with self._lock:
-            self._listeners.setdefault(channel, set()).add(listener)
-            stands = self._subscribed.setdefault(channel, threading.Event())
-            if not self._running:
-                self._running = True
-                threading.Thread(target=self._run, name="fanout", daemon=True).start()
+            stands = self._standing_of(listener.topic)
         stands.wait(timeout)
-        return listener
-
-    def forget(self, listener: Listener) -> None:
-        """Stop hearing."""
         with self._lock:
-            listeners = self._listeners.get(listener.channel, set())
-            listeners.discard(listener)
-            if not listeners:
-                self._listeners.pop(listener.channel, None)
+            listener.has_begun = True
 
-    def _run(self) -> None:
-        missed = False
-        while True:
-            try:
-                if self._hear(missed):
-                    return
-            except (RedisError, OSError) as error:
-                log.warning("facts_not_heard", error=str(error))
-            with self._lock:
-                self._subscribed = {channel: threading.Event() for channel in self._listeners}
-            missed = True
-            time.sleep(RETRY_SECONDS)
+    def stop(self) -> None:
+        """Close every listener, now and from now on."""
+        super().stop()
+        with self._lock:
+            for stands in self._standing.values():
+                stands.set()
 
-    def _hear(self, missed: bool) -> bool:
-        """Hear until nobody listens any more (True), or the connection breaks."""
+    def _serve(self) -> None:
         with new_client(self._url, socket_timeout=None) as client, client.pubsub() as pubsub:
             heard: set[str] = set()
             while True:
                 with self._lock:
-                    wanted = set(self._listeners)
-                    if not wanted:
-                        self._running = False
-                        self._subscribed.clear()
-                        return True
+                    wanted = set(self._boxes)
+                    for channel in set(self._standing) - wanted:
+                        del self._standing[channel]
+                if not wanted:
+                    return
                 if wanted - heard:
                     pubsub.subscribe(*(wanted - heard))
                 if heard - wanted:
                     pubsub.unsubscribe(*(heard - wanted))
-                    self._stands_no_more(heard - wanted)
                 heard = wanted
-                message = pubsub.get_message(timeout=PATIENCE_SECONDS)
+                message = pubsub.get_message(timeout=self._patience_seconds)
                 if message is None:
                     continue
                 channel = message["channel"].decode()
                 if message["type"] == "subscribe":
                     # redis-py mends a broken connection by itself, and subscribes once more.
-                    if self._stands(channel) or missed:
-                        self._tell(channel, Fact("resync", {}))
+                    self._note_standing(channel)
                 elif message["type"] == "message":
-                    told = orjson.loads(message["data"])
-                    self._tell(channel, Fact(told.get("type", ""), told["data"]))
+                    self._pass_on(channel, message["data"])
 
-    def _stands(self, channel: str) -> bool:
-        """Note that a subscription stands; says whether it stood before."""
+    def _after_failure(self) -> None:
         with self._lock:
-            stands = self._subscribed.setdefault(channel, threading.Event())
-            before = stands.is_set()
-            stands.set()
-        return before
+            for stands in self._standing.values():
+                stands.clear()
 
-    def _stands_no_more(self, channels: set[str]) -> None:
+    def _note_standing(self, channel: str) -> None:
+        self._is_well()
         with self._lock:
-            for channel in channels:
-                stands = self._subscribed.pop(channel, None)
-                if stands and channel in self._listeners:
-                    # Somebody has come meanwhile, and waits for the next subscription.
-                    stands.clear()
-                    self._subscribed[channel] = stands
+            self._standing_of(channel).set()
+            late = [one for one in self._boxes.get(channel, ()) if one.has_begun]
+        self._tell(late, Fact("resync", {}))
 
-    def _tell(self, channel: str, fact: Fact) -> None:
+    def _standing_of(self, channel: str) -> threading.Event:
+        return self._standing.setdefault(channel, threading.Event())
+
+    def _pass_on(self, channel: str, message: bytes) -> None:
+        try:
+            kind, data = understood(message)
+        except ValueError as error:
+            log.warning("fact_not_understood", channel=channel, error=str(error))
+            return
         with self._lock:
-            listeners = list(self._listeners.get(channel, ()))
+            listeners = list(self._boxes.get(channel, ()))
+        self._tell(listeners, Fact(kind, data))
+
+    def _tell(self, listeners: list[Listener], fact: Fact) -> None:
         for listener in listeners:
-            try:
-                listener.unread.put_nowait(fact)
-            except queue.Full:
-                self.forget(listener)
-                listener.unread.get_nowait()
-                listener.unread.put_nowait(None)
+            if not listener.put(fact):
+                self.remove(listener)
 
 
-def facts(channel: str, heartbeat_seconds: float) -> Iterator[Fact | None]:
+def init_fanout(app: Flask, settings: Settings) -> None:
+    """Attach it to the app; nothing is heard before somebody listens."""
+    fanout = keep(app, Fanout(settings.redis_url))
+    part(OpenStreams, app).end_with(fanout.stop)
+
+
+@contextmanager
+def facts(channel: str, heartbeat_seconds: float) -> Iterator[Iterator[Fact | None]]:
     """The facts of a channel from now on; None when there was none for ``heartbeat_seconds``.
 
-    Ends when the listener was too slow to keep up.
+    They end when the reader was too slow to keep up, or the process is about to end.
     """
-    fanout = part(Fanout)
-    listener = fanout.listen(channel, timeout=2.0)
-
-    def heard() -> Iterator[Fact | None]:
-        try:
-            while True:
-                try:
-                    fact = listener.unread.get(timeout=heartbeat_seconds)
-                except queue.Empty:
-                    yield None
-                    continue
-                if fact is None:
-                    return
-                yield fact
-        finally:
-            fanout.forget(listener)
-
-    return heard()
+    with part(Fanout).listener(channel) as listener:
+        yield listener.contents(heartbeat_seconds)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import socket
 import threading
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Callable, Generator, Hashable, Iterator
+from contextlib import closing, suppress
 from typing import Any
 
 import orjson
@@ -22,6 +26,8 @@ HEARTBEAT_SECONDS = 15.0
 BUSY_SECONDS = 20
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
+ENDING = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT})
+
 Event = tuple[str, Any] | None
 
 
@@ -33,6 +39,8 @@ class OpenStreams:
         self._lock = threading.Lock()
         self._open: Counter[Hashable] = Counter()
         self._count = 0
+        self._enders: list[Callable[[], None]] = []
+        self._stopped = False
 
     def check(self, viewer: Hashable, address: str) -> None:
         """See that there is a place for one more.
@@ -46,7 +54,7 @@ class OpenStreams:
             raise RateLimited(BUSY_SECONDS, "This place has as many live streams as it may.")
         if self._open[address] >= settings.streams_per_address:
             raise RateLimited(BUSY_SECONDS, "Too many live streams from here.")
-        if self._count >= settings.max_streams:
+        if self._stopped or self._count >= settings.max_streams:
             raise Unavailable("A live stream", retry_after=5)
 
     def begin(self, viewer: Hashable, address: str) -> None:
@@ -70,6 +78,16 @@ class OpenStreams:
                 if not self._open[whose]:
                     del self._open[whose]
 
+    def end_with(self, stop: Callable[[], None]) -> None:
+        """Name somebody who tells streams something, and who is to let them end."""
+        self._enders.append(stop)
+
+    def stop(self) -> None:
+        """Let every stream end, and serve no more: the process is about to end."""
+        self._stopped = True
+        for stop in self._enders:
+            stop()
+
 
 def init_streams(app: Flask, settings: Settings) -> None:
     """Count the streams of this app."""
@@ -91,7 +109,33 @@ def limit_streams(viewer: Hashable) -> None:
     part(OpenStreams).check(viewer, address)
 
 
-def stream_response(events: Iterable[Event], viewer: Hashable) -> Response:
+def end_streams_at_shutdown(app: Flask) -> None:
+    """Let the streams of this process end when it is told to end, so that nothing waits for them.
+
+    Servers set their own handlers, some before and some after the app is made; Python writes
+    every signal to one descriptor besides, which is read here. Does nothing outside of the
+    main thread, which alone may ask for signals.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    reader, writer = socket.socketpair()
+    writer.setblocking(False)
+    before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+
+    def watch() -> None:
+        with reader, writer:
+            while numbers := reader.recv(64):
+                if before >= 0:
+                    # A server that reads them itself goes on doing so.
+                    with suppress(OSError):
+                        os.write(before, numbers)
+                if ENDING.intersection(numbers):
+                    part(OpenStreams, app).stop()
+
+    threading.Thread(target=watch, name="shutdown-watch", daemon=True).start()
+
+
+def stream_response(events: Generator[Event, None, None], viewer: Hashable) -> Response:
     """A stream of events; a mapping is sent as JSON, text as it is, and None as a heartbeat.
 
     An event with an empty name is sent without one: htmx puts such data on the page.
@@ -117,12 +161,12 @@ def stream_response(events: Iterable[Event], viewer: Hashable) -> Response:
     return response
 
 
-def _encoded(events: Iterable[Event]) -> Iterator[str]:
-    for event in events:
-        if event is None:
-            yield ": still here\n\n"
-        else:
-            name, data = event
-            yield str(
-                Message(data if isinstance(data, str) else orjson.dumps(data).decode(), type=name)
-            )
+def _encoded(events: Generator[Event, None, None]) -> Iterator[str]:
+    with closing(events):
+        for event in events:
+            if event is None:
+                yield ": still here\n\n"
+            else:
+                name, data = event
+                text = data if isinstance(data, str) else orjson.dumps(data).decode()
+                yield str(Message(text, type=name))

@@ -145,12 +145,9 @@ def places_of(tokens: Sequence[QueueToken]) -> list[Place | None]:
         pipeline = redis().pipeline(transaction=False)
         for token in tokens:
             STATUS.queue(pipeline, room_keys(token.room), _whose(token))
-        answers = pipeline.execute()
-    readable = (b"waiting", b"admitted", b"expired", b"left")
-    return [
-        _place(token, answer) if answer[0] in readable else None
-        for token, answer in zip(tokens, answers, strict=True)
-    ]
+        # An error of one answer, of a room whose keys are broken, say, is that one's own.
+        answers = pipeline.execute(raise_on_error=False)
+    return [_readable(token, answer) for token, answer in zip(tokens, answers, strict=True)]
 
 
 def enter(token: QueueToken, room: str, *, hold_seconds: int = 0) -> Visit:
@@ -321,6 +318,17 @@ def _refusal(status: str) -> Exception:
     if status == "expired":
         return NotAdmitted("Your turn is over; line up again.")
     return NotAdmitted("It is not your turn yet.")
+
+
+def _readable(token: QueueToken, answer: Any) -> Place | None:
+    """The place in an answer, where it has one."""
+    readable = (b"waiting", b"admitted", b"expired", b"left")
+    if not isinstance(answer, list) or answer[0] not in readable:
+        return None
+    try:
+        return _place(token, answer)
+    except (ValueError, TypeError, IndexError):
+        return None  # A look of its own will fail likewise, and say why.
 
 
 def _place(token: QueueToken, answer: Sequence[Any]) -> Place:

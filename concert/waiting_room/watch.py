@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import queue
-import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final
 
 import structlog
 from flask import Flask
 
 from concert.ground.errors import DomainError, Unavailable
+from concert.ground.events import ROOMS
+from concert.ground.fanout import Fact, Fanout
+from concert.ground.mailbox import Mailbox, Post
 from concert.ground.parts import keep, part
-from concert.ground.streams import HEARTBEAT_SECONDS
+from concert.ground.streams import HEARTBEAT_SECONDS, OpenStreams
 from concert.waiting_room.service import Place, place_of, places_of
 from concert.waiting_room.tokens import QueueToken
 
@@ -28,140 +30,166 @@ FAR_SECONDS = 5.0
 # During a rush somebody lines up in every moment; how many are behind is no news for everybody.
 BEHIND_SECONDS = 3.0
 MOST_UNREAD = 8
+# Of a tick: a look that a fact has brought on is followed by at least this much of a pause.
+LEAST_PAUSE = 0.2
+# How long one tick may spend on places that need a look of their own, and when one that
+# failed is tried again.
+OWN_LOOKS_SECONDS = 1.0
+FAILED_SECONDS = 2.0
+LIVE = ("waiting", "admitted")
 
 
-@dataclass(slots=True, eq=False)
-class Viewer:
-    """Somebody who looks at a place, and what is still to be shown to them (None ends it)."""
-
-    token: QueueToken
-    last: Place
-    due: float
-    shown_at: float = field(default_factory=time.monotonic)
-    unread: queue.Queue[Place | None] = field(default_factory=lambda: queue.Queue(MOST_UNREAD))
+class _End(Enum):
+    OVER = "over"
 
 
-class PlaceWatch:
+# Told where a place has ended, and not where only the stream does.
+OVER: Final = _End.OVER
+
+
+class Viewer(Mailbox[Place | _End]):
+    """Somebody who looks at a place while it is used in a ``with``, and what was shown last."""
+
+    __slots__ = ("due", "last", "shown_at", "token")
+
+    def __init__(self, watch: PlaceWatch, token: QueueToken, first: Place) -> None:
+        super().__init__(watch, token.room, MOST_UNREAD)
+        self.token = token
+        self.last = first
+        self.shown_at = time.monotonic()
+        self.due = self.shown_at + watch.tick_seconds
+
+
+class PlaceWatch(Post[Viewer]):
     """All viewers of one process. Its thread runs while there are any."""
 
-    def __init__(self, app: Flask) -> None:
+    def __init__(self, app: Flask, tick_seconds: float = TICK_SECONDS) -> None:
+        super().__init__("place-watch")
         self._app = app
-        self._lock = threading.Lock()
-        self._viewers: set[Viewer] = set()
-        self._running = False
+        self.tick_seconds = tick_seconds
 
-    def add(self, token: QueueToken, first: Place) -> Viewer:
-        """Begin to watch a place that was seen just now."""
-        viewer = Viewer(token, first, time.monotonic() + TICK_SECONDS)
-        with self._lock:
-            self._viewers.add(viewer)
-            if not self._running:
-                self._running = True
-                threading.Thread(target=self._run, name="place-watch", daemon=True).start()
-        return viewer
+    def viewer(self, token: QueueToken, first: Place) -> Viewer:
+        """A viewer, to use in a ``with``, of a place that was seen just now."""
+        return Viewer(self, token, first)
 
-    def remove(self, viewer: Viewer) -> None:
-        """Stop watching."""
-        with self._lock:
-            self._viewers.discard(viewer)
-
-    def _run(self) -> None:
-        while True:
-            time.sleep(TICK_SECONDS)
-            with self._lock:
-                if not self._viewers:
-                    self._running = False
+    def _serve(self) -> None:
+        # Facts about rooms let a look begin before its tick, so nobody waits for them.
+        with part(Fanout, self._app).listener(ROOMS, timeout=0) as moved:
+            for fact in moved.contents(self.tick_seconds):
+                viewers = self._viewers()
+                if not viewers:
                     return
-                now = time.monotonic()
-                due = [viewer for viewer in self._viewers if viewer.due <= now]
-            try:
-                with self._app.app_context():
-                    self._look(due)
-            except Unavailable:
-                log.warning("places_not_watched", viewers=len(due))
-            except Exception:
-                log.exception("place_watch_failed")
+                facts = [fact, *moved.take_all()] if fact else []
+                self._look_at(_due(viewers, facts, self.tick_seconds))
+                self._is_well()
+                if facts:
+                    # One look answers all that is told meanwhile, so looks stay few however much is told.
+                    time.sleep(self.tick_seconds * LEAST_PAUSE)
 
-    def _look(self, due: list[Viewer]) -> None:
+    def _viewers(self) -> list[Viewer]:
+        with self._lock:
+            return [viewer for room in self._boxes.values() for viewer in room]
+
+    def _look_at(self, due: list[Viewer]) -> None:
         if not due:
             return
-        places = places_of([viewer.token for viewer in due])
-        for viewer, place in zip(due, places, strict=True):
-            self._show(viewer, place or _looked_up(viewer.token))
+        try:
+            with self._app.app_context():
+                self._look(due)
+        except Unavailable:
+            log.warning("places_not_watched", viewers=len(due))
 
-    def _show(self, viewer: Viewer, place: Place | None) -> None:
-        far = place is not None and place.position is not None and place.position > NEAR_POSITION
-        crowd = len(self._viewers) / ASKED_AT_ONCE * TICK_SECONDS
-        pause = min(FAR_SECONDS, max(TICK_SECONDS, crowd)) if far else TICK_SECONDS
+    def _look(self, due: list[Viewer]) -> None:
+        places = places_of([viewer.token for viewer in due])
+        lost = []
+        for viewer, place in zip(due, places, strict=True):
+            if place is None:
+                lost.append(viewer)
+            else:
+                self._show(viewer, place)
+        until = time.monotonic() + OWN_LOOKS_SECONDS
+        failed = 0
+        for viewer in lost:
+            if time.monotonic() > until:
+                # The others have waited long enough; the rest is still due.
+                break
+            failed += not self._look_again(viewer)
+        if failed:
+            log.warning("places_not_watched", viewers=failed)
+
+    def _look_again(self, viewer: Viewer) -> bool:
+        """Ask for one place that needs a look of its own: put back after a loss, or over."""
+        try:
+            self._show(viewer, place_of(viewer.token))
+        except Unavailable:
+            viewer.due = time.monotonic() + FAILED_SECONDS
+            return False
+        except DomainError:
+            viewer.put(OVER)
+            self.remove(viewer)
+        except Exception as error:
+            # Whatever is wrong with this one place, the others are looked at.
+            viewer.due = time.monotonic() + FAILED_SECONDS
+            log.error("place_not_watched", room=viewer.token.room, exc_info=error)
+        return True
+
+    def _show(self, viewer: Viewer, place: Place) -> None:
+        far = place.position is not None and place.position > NEAR_POSITION
+        crowd = self._count() / ASKED_AT_ONCE * self.tick_seconds
+        pause = min(FAR_SECONDS, max(self.tick_seconds, crowd)) if far else self.tick_seconds
         now = time.monotonic()
         viewer.due = now + pause * 0.9
-        if place is not None and _same(viewer.last, place):
+        if _same(viewer.last, place):
             behind_changed = viewer.last.waiting != place.waiting
             if not behind_changed or now - viewer.shown_at < BEHIND_SECONDS:
                 return
         viewer.shown_at = now
-        try:
-            viewer.unread.put_nowait(place)
-        except queue.Full:
-            # Too slow to keep up: it is dropped, and begins anew with a fresh look.
-            self._drop(viewer)
-            return
-        if place is None:
+        viewer.last = place
+        if not viewer.put(place):
+            # Too slow to keep up, or gone: it begins anew with a fresh look.
             self.remove(viewer)
-        else:
-            viewer.last = place
-
-    def _drop(self, viewer: Viewer) -> None:
-        self.remove(viewer)
-        viewer.unread.get_nowait()
-        viewer.unread.put_nowait(None)
 
 
 def init_place_watch(app: Flask) -> None:
     """Attach it to the app; it looks at nothing before somebody watches."""
-    keep(app, PlaceWatch(app))
+    watch = keep(app, PlaceWatch(app))
+    part(OpenStreams, app).end_with(watch.stop)
 
 
 def watch_place(
     token: QueueToken, first: Place, heartbeat_seconds: float = HEARTBEAT_SECONDS
-) -> Iterator[Place | None]:
+) -> Iterator[Place | _End | None]:
     """The place as it was seen just now, then every change; None after ``heartbeat_seconds`` without one.
 
-    Ends when the place is neither waiting nor admitted any more.
+    Tells ``OVER`` where the place is neither waiting nor admitted any more. Ends without it
+    where only the stream does: its reader was too slow, or the process is about to end.
     """
-    watch = part(PlaceWatch)
-
-    def changes() -> Iterator[Place | None]:
-        yield first
-        if first.status not in ("waiting", "admitted"):
-            return
-        viewer = watch.add(token, first)
-        try:
-            while True:
-                try:
-                    place = viewer.unread.get(timeout=heartbeat_seconds)
-                except queue.Empty:
-                    yield None
-                    continue
-                if place is None:
-                    return
-                yield place
-                if place.status not in ("waiting", "admitted"):
-                    return
-        finally:
-            watch.remove(viewer)
-
-    return changes()
+    yield first
+    if first.status not in LIVE:
+        yield OVER
+        return
+    with part(PlaceWatch).viewer(token, first) as viewer:
+        for seen in viewer.contents(heartbeat_seconds):
+            yield seen
+            if seen is OVER:
+                return
+            if seen is not None and seen.status not in LIVE:
+                yield OVER
+                return
 
 
-def _looked_up(token: QueueToken) -> Place | None:
-    """A place that needs a look of its own: put back after a loss, or over (None)."""
-    try:
-        return place_of(token)
-    except Unavailable:
-        raise
-    except DomainError:
-        return None
+def _due(viewers: list[Viewer], facts: list[Fact], tick_seconds: float) -> list[Viewer]:
+    """Whose look is due; behind a room that has moved, that of the next tick is due now."""
+    now = time.monotonic()
+    moved = {fact.data.get("room") for fact in facts}
+    # Where facts may have been missed, any room may have moved.
+    all_moved = any(fact.kind != "moved" for fact in facts)
+    soon = now + tick_seconds
+    return [
+        viewer
+        for viewer in viewers
+        if viewer.due <= (soon if all_moved or viewer.topic in moved else now)
+    ]
 
 
 def _same(before: Place, now: Place) -> bool:

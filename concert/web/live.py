@@ -6,7 +6,7 @@ it streams it asks Redis alone, never PostgreSQL.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from uuid import UUID
 
 from flask import Response
@@ -24,7 +24,7 @@ from concert.ground.streams import Event, limit_streams, stream_response
 from concert.waiting_room import service
 from concert.waiting_room.service import Place
 from concert.waiting_room.tokens import QueueToken
-from concert.waiting_room.watch import watch_place
+from concert.waiting_room.watch import OVER, watch_place
 from concert.web.door import new_pages, require_queue_token
 from concert.web.seats import seats_fragment
 from concert.web.waiting_room import concert_id_behind, place_fragment, way_in
@@ -55,37 +55,28 @@ def performance(performance_id: int) -> Response:
     return stream_response(_seats_told(performance, token.user_id), token)
 
 
-def _place_told(token: QueueToken, first: Place, concert_id: int | None) -> Iterator[Event]:
-    for place in watch_place(token, first, BEAT_SECONDS):
-        if place is None:
+def _place_told(
+    token: QueueToken, first: Place, concert_id: int | None
+) -> Generator[Event, None, None]:
+    for seen in watch_place(token, first, BEAT_SECONDS):
+        if seen is None:
             yield ("beat", "-")
-            continue
-        yield ("", place_fragment(place, concert_id))
-        if place.status == "admitted":
-            yield ("turn", way_in(concert_id))
-    # A watch ends for a viewer who was too slow, too, and that one shall come back.
-    if _is_over(token):
-        yield ("over", "-")
-
-
-def _is_over(token: QueueToken) -> bool:
-    """Whether nothing more will ever be told of a place: the page does not open the stream again."""
-    try:
-        return service.place_of(token).status not in ("waiting", "admitted")
-    except Unavailable:
-        return False
-    except DomainError:
-        return True
-
-
-def _seats_told(performance: Performance, user_id: UUID) -> Iterator[Event]:
-    heard = facts(performance_channel(performance.performance_id), BEAT_SECONDS)
-    # The subscription stands, so a look at the map that begins now misses nothing that follows.
-    yield ("resync", "-")
-    for fact in heard:
-        if fact is None:
-            yield ("beat", "-")
-        elif fact.kind == "seats":
-            yield ("", seats_fragment(fact, performance, user_id))
+        elif seen is OVER:
+            yield ("over", "-")
         else:
-            yield ("resync", "-")
+            yield ("", place_fragment(seen, concert_id))
+            if seen.status == "admitted":
+                yield ("turn", way_in(concert_id))
+
+
+def _seats_told(performance: Performance, user_id: UUID) -> Generator[Event, None, None]:
+    with facts(performance_channel(performance.performance_id), BEAT_SECONDS) as heard:
+        # The subscription stands, so a look at the map that begins now misses nothing that follows.
+        yield ("resync", "-")
+        for fact in heard:
+            if fact is None:
+                yield ("beat", "-")
+            elif fact.kind == "seats":
+                yield ("", seats_fragment(fact, performance, user_id))
+            else:
+                yield ("resync", "-")

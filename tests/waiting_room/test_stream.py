@@ -46,7 +46,7 @@ def port(settings: Settings) -> Iterator[int]:
 
 
 def nobody_watches() -> bool:
-    return all(thread.name != "place-watch" for thread in threading.enumerate())
+    return all(one.name not in ("place-watch", "fanout") for one in threading.enumerate())
 
 
 class Stream:

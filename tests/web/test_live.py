@@ -6,6 +6,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from concert.ground.events import performance_channel
+from concert.ground.redis_client import redis
 from tests.sale import Fan, Sale
 from tests.waiting import wait_until
 from tests.web.browser import Browser
@@ -95,6 +97,29 @@ def test_seats_are_told_to_others_and_to_their_holder_as_what_they_are_to_each(
         told = until(seen_by_others, "#seat-12")
         assert "seat-held" in told and "disabled" in told
         assert str(holder.user_id) not in told
+    wait_until(nobody_watches)
+
+
+def test_a_viewer_of_seats_who_leaves_before_the_first_fact_is_not_kept(
+    sale: Sale, visitor: Browser
+) -> None:
+    fan = sale.admitted_fan(sale.concert())
+    with stream(visitor.become(fan), "/live/performances/1") as events:
+        assert next(events) == "event:resync\ndata:-\n\n"
+    # Its subscription ends with it; no fact has to come for that.
+    wait_until(nobody_watches)
+
+
+def test_a_message_that_is_no_fact_costs_a_viewer_of_seats_nothing(
+    sale: Sale, visitor: Browser
+) -> None:
+    concert = sale.concert()
+    fan = sale.admitted_fan(concert)
+    with stream(visitor.become(fan), "/live/performances/1") as events:
+        next(events)
+        redis().publish(performance_channel(1), b'{"type": "seats", "data": {"seats": 12}}')
+        assert fan.hold(concert, 12).status_code == 200
+        assert "seat-mine" in next(events)
     wait_until(nobody_watches)
 
 
