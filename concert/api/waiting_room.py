@@ -10,7 +10,8 @@ from flask import Response
 from concert.api.door import answer, answers, new_door, queue_token, security, takes, user_id
 from concert.api.schemas import JoinAnswer, NewPlace, PlaceAnswer
 from concert.catalogue.service import concert_of
-from concert.ground.streams import limit_streams, stream_response
+from concert.ground.parts import part
+from concert.ground.streams import OpenStreams, limit_streams, stream_response
 from concert.waiting_room import service
 from concert.waiting_room.service import Place
 from concert.waiting_room.watch import OVER, watch_place
@@ -83,7 +84,7 @@ def get_enqueue_events() -> Response:
     first = service.place_of(token)
     events = (
         None if seen is None else ("place", place_document(seen))
-        for seen in watch_place(token, first)
+        for seen in watch_place(token, first, part(OpenStreams).heartbeat_seconds)
         if seen is not OVER
     )
     return stream_response(events, token)

@@ -32,9 +32,13 @@ Event = tuple[str, Any] | None
 
 
 class OpenStreams:
-    """Which streams this process serves, and how many it may: in all, for one viewer, for one address."""
+    """Which streams this process serves, and how many it may: in all, for one viewer, for one address.
+
+    ``heartbeat_seconds`` is how often a silent one gives a sign.
+    """
 
     def __init__(self, settings: Settings) -> None:
+        self.heartbeat_seconds = HEARTBEAT_SECONDS
         self._settings = settings
         self._lock = threading.Lock()
         self._open: Counter[Hashable] = Counter()

@@ -15,7 +15,7 @@ from concert.ground.events import ROOMS
 from concert.ground.fanout import Fact, Fanout
 from concert.ground.mailbox import Mailbox, Post
 from concert.ground.parts import keep, part
-from concert.ground.streams import HEARTBEAT_SECONDS, OpenStreams
+from concert.ground.streams import OpenStreams
 from concert.waiting_room.service import Place, place_of, places_of
 from concert.waiting_room.tokens import QueueToken
 
@@ -30,12 +30,12 @@ FAR_SECONDS = 5.0
 # During a rush somebody lines up in every moment; how many are behind is no news for everybody.
 BEHIND_SECONDS = 3.0
 MOST_UNREAD = 8
-# Of a tick: a look that a fact has brought on is followed by at least this much of a pause.
-LEAST_PAUSE = 0.2
-# How long one tick may spend on places that need a look of their own, and when one that
-# failed is tried again.
+# A look that a fact has brought on is followed by this much of a pause.
+PAUSE_SECONDS = 0.1
+# How long one tick may spend on places that need a look of their own, and for how many ticks
+# one that failed is left alone.
 OWN_LOOKS_SECONDS = 1.0
-FAILED_SECONDS = 2.0
+FAILED_TICKS = 4
 LIVE = ("waiting", "admitted")
 
 
@@ -84,7 +84,7 @@ class PlaceWatch(Post[Viewer]):
                 self._is_well()
                 if facts:
                     # One look answers all that is told meanwhile, so looks stay few however much is told.
-                    time.sleep(self.tick_seconds * LEAST_PAUSE)
+                    time.sleep(PAUSE_SECONDS)
 
     def _viewers(self) -> list[Viewer]:
         with self._lock:
@@ -122,14 +122,14 @@ class PlaceWatch(Post[Viewer]):
         try:
             self._show(viewer, place_of(viewer.token))
         except Unavailable:
-            viewer.due = time.monotonic() + FAILED_SECONDS
+            viewer.due = time.monotonic() + FAILED_TICKS * self.tick_seconds
             return False
         except DomainError:
             viewer.put(OVER)
             self.remove(viewer)
         except Exception as error:
             # Whatever is wrong with this one place, the others are looked at.
-            viewer.due = time.monotonic() + FAILED_SECONDS
+            viewer.due = time.monotonic() + FAILED_TICKS * self.tick_seconds
             log.error("place_not_watched", room=viewer.token.room, exc_info=error)
         return True
 
@@ -157,7 +157,7 @@ def init_place_watch(app: Flask) -> None:
 
 
 def watch_place(
-    token: QueueToken, first: Place, heartbeat_seconds: float = HEARTBEAT_SECONDS
+    token: QueueToken, first: Place, heartbeat_seconds: float
 ) -> Iterator[Place | _End | None]:
     """The place as it was seen just now, then every change; None after ``heartbeat_seconds`` without one.
 

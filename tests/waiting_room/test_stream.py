@@ -4,34 +4,51 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from werkzeug.serving import make_server
 
-from concert.factory import create_app
+from concert.factory import ConcertApp, create_app
+from concert.ground import events
 from concert.ground.database import Database
 from concert.ground.parts import part
 from concert.ground.redis_client import redis
 from concert.ground.settings import Settings
+from concert.ground.streams import HEARTBEAT_SECONDS, OpenStreams
 from concert.waiting_room import service
+from concert.waiting_room.service import Place
 from concert.waiting_room.tokens import queue_token_of
-from concert.waiting_room.watch import watch_place
+from concert.waiting_room.watch import MOST_UNREAD, NEAR_POSITION, PlaceWatch, Viewer
+from concert.web.live import BEAT_SECONDS
 from tests.sale import Fan, Sale, empty_everything
 from tests.waiting import wait_until
 
+PROJECT = Path(__file__).resolve().parents[2]
 PATIENCE = 15.0  # seconds until a read gives up; nothing waits so long unless it fails
 MOST_STREAMS = 2
 
 
 @pytest.fixture
-def port(settings: Settings) -> Iterator[int]:
-    """Where an instance of the service listens that serves two streams at the most."""
+def instance(settings: Settings) -> ConcertApp:
+    """An instance of the service that serves two streams at the most, with quick heartbeats."""
     app = create_app(settings.model_copy(update={"max_streams": MOST_STREAMS}))
+    part(OpenStreams, app).heartbeat_seconds = 0.1
+    part(PlaceWatch, app).tick_seconds = 0.05
+    return app
+
+
+@pytest.fixture
+def port(instance: ConcertApp) -> Iterator[int]:
+    """Where it listens."""
+    app = instance
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -75,6 +92,13 @@ class Stream:
                 assert name == "place"
                 return json.loads(line.removeprefix("data:"))
         return None
+
+    def beat(self) -> None:
+        """Read on to the next heartbeat, with nothing else before it."""
+        for line in self._response:
+            assert line == b"\n" or line.startswith(b":")
+            if line != b"\n":
+                return
 
     def until(self, wanted: Callable[[Any], bool]) -> Any:
         """Read on to the first event that is wanted."""
@@ -212,14 +236,45 @@ def test_a_spent_or_wrong_token_gets_no_stream(full: House, port: int) -> None:
         assert (stream.status, stream.problem()["code"]) == (401, "token_invalid")
 
 
-def test_a_silent_stream_sends_a_heartbeat(full: House) -> None:
+def test_a_silent_stream_sends_a_heartbeat(full: House, port: int) -> None:
     (fan,) = line_up(full, 1)
-    token = queue_token_of(fan.queue_token)
-    first = service.place_of(token)
-    places = watch_place(token, first, heartbeat_seconds=0.01)
-    assert next(places) == first
-    assert [next(places), next(places)] == [None, None]
-    places.close()
+    with streaming(port, fan) as stream:
+        stream.next()
+        for _ in range(3):
+            stream.beat()
+
+
+def test_heartbeats_come_sooner_than_a_proxy_or_a_page_takes_a_stream_for_dead(
+    app: ConcertApp,
+) -> None:
+    proxy = (PROJECT / "deploy/nginx.conf").read_text()
+    for address in ("= /v1/enqueues/events", "/live/"):
+        place = proxy[proxy.index(f"location {address} {{") :]
+        timeout = re.search(r"proxy_read_timeout (\d+)s", place[: place.index("}")])
+        assert timeout and 2 * HEARTBEAT_SECONDS < int(timeout[1])
+    for script in ("waiting-room", "seat-map"):
+        silence = re.search(r"SILENCE_MS = (\d+)", (PROJECT / f"static/js/{script}.js").read_text())
+        assert silence and 2 * BEAT_SECONDS < int(silence[1]) / 1000
+    # Many proxies that are not ours cut what is silent for half a minute.
+    assert part(OpenStreams, app).heartbeat_seconds == HEARTBEAT_SECONDS < 30
+
+
+def test_a_stream_is_not_gathered_up_by_a_proxy(full: House, port: int) -> None:
+    (fan,) = line_up(full, 1)
+    with streaming(port, fan) as stream:
+        assert stream.headers["X-Accel-Buffering"] == "no"
+
+
+def test_streams_end_when_their_process_is_about_to_and_none_begins(
+    full: House, port: int, instance: ConcertApp
+) -> None:
+    fan, late = line_up(full, 2)
+    with streaming(port, fan) as stream:
+        stream.next()
+        part(OpenStreams, instance).stop()
+        assert stream.rest() == []
+        with streaming(port, late) as refused:
+            assert (refused.status, refused.problem()["code"]) == (503, "unavailable")
 
 
 def test_a_stream_more_than_there_may_be_is_told_to_come_again(full: House, port: int) -> None:
@@ -245,3 +300,99 @@ def test_a_stream_that_its_viewer_has_left_makes_room_for_another(full: House, p
             return stream.status == 200
 
     wait_until(another_is_served, seconds=PATIENCE)
+
+
+@contextmanager
+def watching(watch: PlaceWatch, *fans: Fan) -> Iterator[list[Viewer]]:
+    with ExitStack() as all_of_them:
+        tokens = [queue_token_of(fan.queue_token) for fan in fans]
+        yield [
+            all_of_them.enter_context(watch.viewer(token, service.place_of(token)))
+            for token in tokens
+        ]
+    # The thread sees at its next look that nobody is left; a fact brings that on.
+    events.publish_room("any", admitted=0)
+    wait_until(nobody_watches)
+
+
+def next_place(viewer: Viewer) -> Place:
+    seen = next(viewer.contents(PATIENCE))
+    assert isinstance(seen, Place), "nothing was told"
+    return seen
+
+
+def test_one_room_that_cannot_be_looked_at_leaves_the_viewers_of_others_told(
+    full: House, app: ConcertApp
+) -> None:
+    ahead, fan = line_up(full, 2)
+    full.sale.room("broken", capacity=1)
+    elsewhere = House(full.sale, "broken", full.sale.concert(price=0, room="broken"))
+    (unlucky,) = line_up(elsewhere, 1)
+    watch = PlaceWatch(app, tick_seconds=0.02)
+    with watching(watch, fan, unlucky) as (viewer, lost):
+        for key in redis().keys("{room:broken}*"):
+            redis().delete(key)
+            redis().set(key, "not what it should be")
+        ahead.call("DELETE", "/v1/enqueues")
+        assert next_place(viewer).position == 1
+        assert next(lost.contents(0.0)) is None
+        for key in redis().keys("{room:broken}*"):
+            redis().delete(key)
+        # It is looked at again by and by, and put back.
+        assert next_place(lost).status == "waiting"
+
+
+def test_a_place_that_only_postgresql_could_restore_leaves_the_others_told_while_it_is_away(
+    full: House, settings: Settings
+) -> None:
+    ahead, fan = line_up(full, 2)
+    full.sale.room("lost", capacity=1)
+    elsewhere = House(full.sale, "lost", full.sale.concert(price=0, room="lost"))
+    (unlucky,) = line_up(elsewhere, 1)
+    away = settings.database_url.replace(urlsplit(settings.database_url).path, "/nowhere")
+    cut_off = create_app(settings.model_copy(update={"database_url": away}))
+    watch = PlaceWatch(cut_off, tick_seconds=0.02)
+    with watching(watch, fan, unlucky) as (viewer, lost):
+        redis().delete(*redis().keys("{room:lost}*"))
+        ahead.call("DELETE", "/v1/enqueues")
+        assert next_place(viewer).position == 1
+        assert next(lost.contents(0.0)) is None
+    part(Database, cut_off).pool.close()
+
+
+def test_a_viewer_who_does_not_read_is_dropped_and_is_not_told_that_the_place_is_over(
+    full: House, app: ConcertApp
+) -> None:
+    (fan,) = line_up(full, 1)
+    watch = PlaceWatch(app, tick_seconds=0.01)
+    with watching(watch, fan) as (viewer,):
+        for change in range(MOST_UNREAD + 1):
+            full.room(paused=change % 2 == 0)
+            wait_until(lambda: viewer.last.paused is (change % 2 == 0))  # noqa: B023  # called here
+        # Nobody else watches, so the thread ends with the one who was dropped.
+        wait_until(nobody_watches)
+        assert list(viewer.contents(PATIENCE)) == []
+
+
+def test_people_far_back_are_told_as_well(full: House, app: ConcertApp) -> None:
+    fans = line_up(full, NEAR_POSITION + 2)
+    watch = PlaceWatch(app, tick_seconds=0.02)
+    with watching(watch, fans[-1]) as (viewer,):
+        fans[0].call("DELETE", "/v1/enqueues")
+        assert next_place(viewer).position == NEAR_POSITION + 1
+
+
+def test_a_place_moves_at_once_when_people_were_let_in(full: House, app: ConcertApp) -> None:
+    *ahead, fan = line_up(full, 4)
+    # Without facts, nothing is looked at before this is over.
+    watch = PlaceWatch(app, tick_seconds=10 * PATIENCE)
+    with watching(watch, fan) as (viewer,):
+        # The subscription stands when the first fact is heard; those after it come through it.
+        for position, one in zip((3, 2, 1), ahead, strict=True):
+            one.call("DELETE", "/v1/enqueues")
+
+            def is_told(position: int = position) -> bool:
+                events.publish_room(full.slug, admitted=1)
+                return viewer.last.position == position
+
+            wait_until(is_told, seconds=PATIENCE)
