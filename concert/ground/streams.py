@@ -20,8 +20,9 @@ from concert.ground.limits import limit, network_of
 from concert.ground.parts import keep, part
 from concert.ground.settings import Settings
 
-# A viewer who has gone is noticed at the next write only, and proxies cut silent connections.
-HEARTBEAT_SECONDS = 15.0
+# A viewer who has gone is noticed at the next write only, proxies cut silent connections, and a
+# page takes a stream for broken that is silent for more than two of these.
+HEARTBEAT_SECONDS = 8.0
 # When to try again where there are too many: a stream that was lost is noticed by then.
 BUSY_SECONDS = 20
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}

@@ -20,7 +20,8 @@ from concert.catalogue.service import (
 from concert.ground.errors import DomainError, Unavailable
 from concert.ground.events import performance_channel
 from concert.ground.fanout import facts
-from concert.ground.streams import Event, limit_streams, stream_response
+from concert.ground.parts import part
+from concert.ground.streams import Event, OpenStreams, limit_streams, stream_response
 from concert.waiting_room import service
 from concert.waiting_room.service import Place
 from concert.waiting_room.tokens import QueueToken
@@ -30,9 +31,6 @@ from concert.web.seats import seats_fragment
 from concert.web.waiting_room import concert_id_behind, place_fragment, way_in
 
 pages = new_pages("live")
-
-# A page whose stream is silent for much longer than this takes it for broken.
-BEAT_SECONDS = 8.0
 
 
 @pages.get("/live/rooms/<slug>")
@@ -58,7 +56,7 @@ def performance(performance_id: int) -> Response:
 def _place_told(
     token: QueueToken, first: Place, concert_id: int | None
 ) -> Generator[Event, None, None]:
-    for seen in watch_place(token, first, BEAT_SECONDS):
+    for seen in watch_place(token, first, part(OpenStreams).heartbeat_seconds):
         if seen is None:
             yield ("beat", "-")
         elif seen is OVER:
@@ -70,7 +68,8 @@ def _place_told(
 
 
 def _seats_told(performance: Performance, user_id: UUID) -> Generator[Event, None, None]:
-    with facts(performance_channel(performance.performance_id), BEAT_SECONDS) as heard:
+    channel = performance_channel(performance.performance_id)
+    with facts(channel, part(OpenStreams).heartbeat_seconds) as heard:
         # The subscription stands, so a look at the map that begins now misses nothing that follows.
         yield ("resync", "-")
         for fact in heard:

@@ -27,7 +27,6 @@ from concert.waiting_room import service
 from concert.waiting_room.service import Place
 from concert.waiting_room.tokens import queue_token_of
 from concert.waiting_room.watch import MOST_UNREAD, NEAR_POSITION, PlaceWatch, Viewer
-from concert.web.live import BEAT_SECONDS
 from tests.sale import Fan, Sale, empty_everything
 from tests.waiting import wait_until
 
@@ -254,7 +253,7 @@ def test_heartbeats_come_sooner_than_a_proxy_or_a_page_takes_a_stream_for_dead(
         assert timeout and 2 * HEARTBEAT_SECONDS < int(timeout[1])
     for script in ("waiting-room", "seat-map"):
         silence = re.search(r"SILENCE_MS = (\d+)", (PROJECT / f"static/js/{script}.js").read_text())
-        assert silence and 2 * BEAT_SECONDS < int(silence[1]) / 1000
+        assert silence and 2 * HEARTBEAT_SECONDS < int(silence[1]) / 1000
     # Many proxies that are not ours cut what is silent for half a minute.
     assert part(OpenStreams, app).heartbeat_seconds == HEARTBEAT_SECONDS < 30
 

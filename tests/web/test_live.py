@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from threading import Barrier
 
+from concert.factory import create_app
+from concert.ground.database import Database
 from concert.ground.events import performance_channel
+from concert.ground.parts import part
 from concert.ground.redis_client import redis
+from concert.ground.settings import Settings
+from concert.ground.streams import OpenStreams
 from tests.sale import Fan, Sale
 from tests.waiting import wait_until
 from tests.web.browser import Browser
 
 
 @contextmanager
-def stream(visitor: Browser, path: str) -> Iterator[Iterator[str]]:
+def stream(visitor: Browser, path: str, language: str = "en") -> Iterator[Iterator[str]]:
     """An open stream, event by event."""
     with visitor.sale.app.app_context():
-        response = visitor.client.get(path, headers={"Accept-Language": "en"}, buffered=False)
+        response = visitor.client.get(path, headers={"Accept-Language": language}, buffered=False)
         assert response.status_code == 200, response.text
         assert response.mimetype == "text/event-stream"
+        assert response.headers["X-Accel-Buffering"] == "no"
         try:
             yield (part.decode() for part in response.iter_encoded())
         finally:
@@ -98,6 +106,60 @@ def test_seats_are_told_to_others_and_to_their_holder_as_what_they_are_to_each(
         assert "seat-held" in told and "disabled" in told
         assert str(holder.user_id) not in told
     wait_until(nobody_watches)
+
+
+def test_each_viewer_of_seats_is_told_in_their_own_language(sale: Sale) -> None:
+    concert = sale.concert()
+    holder: Fan = sale.admitted_fan(concert)
+    fans = {tongue: sale.admitted_fan(concert) for tongue in ("en", "ko")}
+    all_look = Barrier(len(fans) + 1)
+
+    def told_in(tongue: str) -> str:
+        with sale.app.app_context():
+            visitor = Browser(sale).become(fans[tongue])
+        with stream(visitor, "/live/performances/1", tongue) as events:
+            next(events)
+            all_look.wait(10)
+            return until(events, "#seat-12")
+
+    # In threads of their own, as a server has them: what a request knows is its thread's.
+    with ThreadPoolExecutor() as threads:
+        told = {tongue: threads.submit(told_in, tongue) for tongue in fans}
+        all_look.wait(10)
+        assert holder.hold(concert, 12).status_code == 200
+    assert "Row B" in told["en"].result() and "B열" not in told["en"].result()
+    assert "B열" in told["ko"].result()
+    wait_until(nobody_watches)
+
+
+def test_streams_of_pages_beat_in_silence(settings: Settings, sale: Sale) -> None:
+    app = create_app(settings)
+    part(OpenStreams, app).heartbeat_seconds = 0.05
+    concert = sale.concert()
+    visitor = Browser(Sale(app)).become(sale.admitted_fan(concert))
+    for path in ("/live/rooms/main", "/live/performances/1"):
+        with stream(visitor, path) as events:
+            until(events, "event:beat")
+            assert next(events) == "event:beat\ndata:-\n\n"
+    wait_until(nobody_watches)
+    part(Database, app).pool.close()
+
+
+def test_a_place_whose_stream_ends_with_its_process_is_not_said_to_be_over(
+    settings: Settings, sale: Sale
+) -> None:
+    app = create_app(settings)
+    sale.room(capacity=1)
+    concert = sale.concert()
+    sale.admitted_fan(concert)
+    fan = sale.fan()
+    fan.join(concert)
+    with stream(Browser(Sale(app)).become(fan), "/live/rooms/main") as events:
+        next(events)
+        part(OpenStreams, app).stop()
+        assert [event for event in events if "over" in event] == []
+    wait_until(nobody_watches)
+    part(Database, app).pool.close()
 
 
 def test_a_viewer_of_seats_who_leaves_before_the_first_fact_is_not_kept(
