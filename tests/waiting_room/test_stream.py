@@ -26,7 +26,7 @@ from concert.ground.streams import HEARTBEAT_SECONDS, OpenStreams
 from concert.waiting_room import service
 from concert.waiting_room.service import Place
 from concert.waiting_room.tokens import queue_token_of
-from concert.waiting_room.watch import MOST_UNREAD, NEAR_POSITION, PlaceWatch, Viewer
+from concert.waiting_room.watch import MOST_UNREAD, NEAR_POSITION, OVER, PlaceWatch, Viewer
 from tests.sale import Fan, Sale, empty_everything
 from tests.waiting import wait_until
 
@@ -314,6 +314,14 @@ def watching(watch: PlaceWatch, *fans: Fan) -> Iterator[list[Viewer]]:
     wait_until(nobody_watches)
 
 
+def until_over(viewer: Viewer) -> None:
+    for seen in viewer.contents(PATIENCE):
+        assert seen is not None, "nothing was told"
+        if seen is OVER:
+            return
+    raise AssertionError("the watch has ended before")
+
+
 def next_place(viewer: Viewer) -> Place:
     seen = next(viewer.contents(PATIENCE))
     assert isinstance(seen, Place), "nothing was told"
@@ -328,13 +336,17 @@ def test_one_room_that_cannot_be_looked_at_leaves_the_viewers_of_others_told(
     elsewhere = House(full.sale, "broken", full.sale.concert(price=0, room="broken"))
     (unlucky,) = line_up(elsewhere, 1)
     watch = PlaceWatch(app, tick_seconds=0.02)
-    with watching(watch, fan, unlucky) as (viewer, lost):
+    with watching(watch, unlucky, fan) as (lost, viewer):
         for key in redis().keys("{room:broken}*"):
             redis().delete(key)
             redis().set(key, "not what it should be")
         ahead.call("DELETE", "/v1/enqueues")
         assert next_place(viewer).position == 1
         assert next(lost.contents(0.0)) is None
+        # That this place is over takes a look of its own as well, and comes after the failed one.
+        fan.call("DELETE", "/v1/enqueues")
+        fan.join(full.concert)
+        until_over(viewer)
         for key in redis().keys("{room:broken}*"):
             redis().delete(key)
         # It is looked at again by and by, and put back.
@@ -351,11 +363,15 @@ def test_a_place_that_only_postgresql_could_restore_leaves_the_others_told_while
     away = settings.database_url.replace(urlsplit(settings.database_url).path, "/nowhere")
     cut_off = create_app(settings.model_copy(update={"database_url": away}))
     watch = PlaceWatch(cut_off, tick_seconds=0.02)
-    with watching(watch, fan, unlucky) as (viewer, lost):
+    with watching(watch, unlucky, fan) as (lost, viewer):
         redis().delete(*redis().keys("{room:lost}*"))
         ahead.call("DELETE", "/v1/enqueues")
         assert next_place(viewer).position == 1
         assert next(lost.contents(0.0)) is None
+        # That this place is over takes a look of its own as well, and comes after the failed one.
+        fan.call("DELETE", "/v1/enqueues")
+        fan.join(full.concert)
+        until_over(viewer)
     part(Database, cut_off).pool.close()
 
 
