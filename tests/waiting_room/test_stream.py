@@ -6,6 +6,7 @@ import http.client
 import json
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -26,7 +27,14 @@ from concert.ground.streams import HEARTBEAT_SECONDS, OpenStreams
 from concert.waiting_room import service
 from concert.waiting_room.service import Place
 from concert.waiting_room.tokens import queue_token_of
-from concert.waiting_room.watch import MOST_UNREAD, NEAR_POSITION, OVER, PlaceWatch, Viewer
+from concert.waiting_room.watch import (
+    MOST_UNREAD,
+    NEAR_POSITION,
+    OVER,
+    PAUSE_SECONDS,
+    PlaceWatch,
+    Viewer,
+)
 from tests.sale import Fan, Sale, empty_everything
 from tests.waiting import wait_until
 
@@ -411,3 +419,29 @@ def test_a_place_moves_at_once_when_people_were_let_in(full: House, app: Concert
                 return viewer.last.position == position
 
             wait_until(is_told, seconds=PATIENCE)
+
+
+def test_however_much_is_told_of_rooms_looks_at_places_stay_few(
+    full: House, app: ConcertApp
+) -> None:
+    ahead, fan = line_up(full, 2)
+    watch = PlaceWatch(app, tick_seconds=10 * PATIENCE)
+    with watching(watch, fan) as (viewer,):
+        begun, before = time.monotonic(), scripts_run()
+        for _ in range(500):
+            events.publish_room(full.slug, admitted=1)
+        ahead.call("DELETE", "/v1/enqueues")
+
+        def is_told() -> bool:
+            events.publish_room(full.slug, admitted=1)
+            return viewer.last.position == 1
+
+        wait_until(is_told, seconds=PATIENCE)
+        took = time.monotonic() - begun
+        # Joining and leaving are scripts as well, but few.
+        assert scripts_run() - before < 5 + took / PAUSE_SECONDS
+
+
+def scripts_run() -> int:
+    calls: int = redis().info("commandstats")["cmdstat_evalsha"]["calls"]
+    return calls
