@@ -188,7 +188,7 @@ def test_letting_people_in_is_told(sale: Sale, facts: Any) -> None:
     sale.room(paused=False)
     facts()
     ticks.admit_everywhere()
-    assert facts() == [("room:main", "moved", {"admitted": 1})]
+    assert facts() == [("rooms", "moved", {"room": "main", "admitted": 1})]
     ticks.admit_everywhere()
     assert facts() == []
 
