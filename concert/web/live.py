@@ -17,7 +17,6 @@ from concert.catalogue.service import (
     find_performance,
     place_of_performance,
 )
-from concert.ground.errors import DomainError, Unavailable
 from concert.ground.events import performance_channel
 from concert.ground.fanout import facts
 from concert.ground.parts import part
