@@ -1,7 +1,7 @@
 // The waiting room: says how the connection is, falls back to asking, and takes people in.
 // Everything it does, the page can also do without it; this only makes it quicker.
 
-const SILENCE_MS = 12000; // a heartbeat and a half
+const SILENCE_MS = 17000; // two heartbeats and a moment
 const MOST_PAUSE_MS = 30000;
 const PATIENCE_MS = 8000; // with one question
 const line = document.getElementById("line");
