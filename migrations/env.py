@@ -5,10 +5,13 @@ One instance migrates at a time: the others wait for an advisory lock and then f
 
 from __future__ import annotations
 
+from math import inf
+
 from alembic import context
 from flask import current_app
 from sqlalchemy import text
 
+from concert.ground.budget import PATIENT, within
 from concert.ground.database import db
 
 MIGRATION_LOCK = 4_301_907
@@ -24,7 +27,8 @@ def run() -> None:
             context.run_migrations()
         return
     engine = current_app.extensions["migrate"].db.engine
-    with engine.connect() as connection:
+    # It may wait for another instance that migrates, and rewrite a large table.
+    with within(inf, each=inf, limits=PATIENT), engine.connect() as connection:
         connection.execute(text("SET lock_timeout = 0; SET statement_timeout = 0"))
         connection.execute(text(f"SELECT pg_advisory_lock({MIGRATION_LOCK})"))
         connection.commit()

@@ -13,6 +13,7 @@ import psycopg
 from flask import Flask
 
 from concert.catalogue.models import HIGHEST_PRICE, LARGEST_CAPACITY, LONGEST_TITLE
+from concert.ground.budget import within
 from concert.ground.database import Connection, connection
 from concert.ground.errors import AmbiguousDate, BadRequest, NotFound, SalesNotOpen
 from concert.ground.parts import keep, part
@@ -20,6 +21,8 @@ from concert.ground.settings import Settings
 
 USUAL_CAPACITY = 50
 MOST_DATES_AT_ONCE = 100
+# Seats are made a date at a time, two million at the most: longer than a fan's request may take.
+MAKING_SECONDS = 25.0
 LARGEST_ID = 2**63 - 1
 EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 # How long a process may believe what it has read of a concert. Dates are never
@@ -244,7 +247,7 @@ def create_concert(title: str, venue: str, room: str, dates: Sequence[NewDate]) 
         NotFound: there is no such room.
     """
     title, venue = _checked_text("title", title), _checked_text("venue", venue)
-    with connection() as link, link.transaction():
+    with within(MAKING_SECONDS), connection() as link, link.transaction():
         try:
             row = link.execute(CREATE_CONCERT, (title, venue, room)).fetchone()
         except psycopg.errors.ForeignKeyViolation as error:
@@ -261,7 +264,7 @@ def add_dates(concert_id: int, dates: Sequence[NewDate]) -> Concert:
         BadRequest: a value is out of range, or a date starts when another one does.
         NotFound: there is no such concert.
     """
-    with connection() as link, link.transaction():
+    with within(MAKING_SECONDS), connection() as link, link.transaction():
         _read_concert(link, concert_id)
         _create_performances(link, concert_id, dates)
     return _read_again(concert_id)

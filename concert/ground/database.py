@@ -24,16 +24,73 @@ from sqlalchemy import MetaData, NullPool
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.orm import DeclarativeBase
 
+from concert.ground.budget import OUTAGE_SECONDS, QUICK, UNHURRIED, Budget, Limits, Outage, budget
 from concert.ground.errors import Unavailable
 from concert.ground.parts import keep, part
 from concert.ground.settings import Settings
 
-Connection = psycopg.Connection[TupleRow]
+# A connection begins with what a request may cost. Whoever has more time says so on it.
+SESSION_OPTIONS = (
+    f"-c statement_timeout={QUICK.statement_ms} -c lock_timeout={QUICK.lock_ms} "
+    "-c idle_in_transaction_session_timeout=10s -c timezone=UTC"
+)
+SET_LIMITS = (
+    "SELECT set_config('statement_timeout', %s, false), set_config('lock_timeout', %s, false)"
+)
+CONNECT_SECONDS = 2
+# How often a wait looks whether somebody else has found the server silent meanwhile.
+GLANCE_SECONDS = 0.25
+# The same for the wait for a connection, which loses its place in the queue each time.
+LOOK_SECONDS = 0.5
+# Longer than the server takes for any answer that it gives: an error at the latest, by its own timeouts.
+SILENT_SECONDS = QUICK.statement_ms / 1000
+# psycopg counts these as errors of ours; they are a server that takes no work of this kind now.
+REFUSALS = (
+    psycopg.errors.ReadOnlySqlTransaction,
+    psycopg.errors.IdleInTransactionSessionTimeout,
+    psycopg.errors.TransactionTimeout,
+)
 
-# What a session may cost at most; a statement that takes longer has met a fault.
-SESSION_OPTIONS = "-c statement_timeout=10s -c lock_timeout=5s -c idle_in_transaction_session_timeout=20s -c timezone=UTC"
-POOL_WAIT_SECONDS = 3.0
-OUTAGE_SECONDS = 1.0
+
+class Connection(psycopg.Connection[TupleRow]):
+    """psycopg's connection, with an end to every wait.
+
+    libpq waits for a server that is stopped, and for a network that swallows everything, as
+    long as it likes. A connection whose time was over is closed: its answer may still come,
+    and would be taken for the answer to the next question.
+    """
+
+    allowed: Budget = UNHURRIED
+    limits: Limits = QUICK
+    outage: Outage | None = None
+
+    def wait(self, gen: Any, interval: float = GLANCE_SECONDS, timeout: float | None = None) -> Any:
+        """Wait for the server, within the budget of whoever has checked this connection out.
+
+        Raises:
+            OperationalError: the time is over, or the server was found silent meanwhile.
+        """
+        began = time.monotonic()
+        left = longest = self.allowed.left()
+        while True:
+            try:
+                found = super().wait(gen, timeout=max(0.0, min(left, GLANCE_SECONDS)))
+            except psycopg.errors._WaitTimeout:
+                waited = time.monotonic() - began
+                left = longest - waited
+                silent = self.outage is not None and self.outage.began >= began
+                if left > 0 and not silent:
+                    continue
+                self.pgconn.finish()
+                if self.outage is not None:
+                    if waited >= SILENT_SECONDS:
+                        self.outage.begin()
+                    else:
+                        self.outage.goes_on()
+                raise psycopg.OperationalError("PostgreSQL has not answered in time") from None
+            if self.outage is not None:
+                self.outage.end()
+            return found
 
 
 class Base(DeclarativeBase):
@@ -50,31 +107,20 @@ class Base(DeclarativeBase):
     )
 
 
-class Outage:
-    """Whether the last attempt to reach the server has failed just now.
-
-    Then nobody waits for the next one: a thread that waits for PostgreSQL is missing
-    to those who only ask for their place, which Redis knows.
-    """
-
-    def __init__(self) -> None:
-        self._until = 0.0
-
-    def begin(self) -> None:
-        """Note a failed attempt."""
-        self._until = time.monotonic() + OUTAGE_SECONDS
-
-    def lasts(self) -> bool:
-        """Whether to refuse at once; when it is over, the next request tries again."""
-        return time.monotonic() < self._until
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Database:
     """The pool of this process, and whether the server can be reached."""
 
     pool: ConnectionPool[Connection]
     outage: Outage
+    looked_anew_at: float = 0.0
+
+    def look_anew(self) -> None:
+        """Drop the connections at hand: after a failover they lead to the wrong server."""
+        now = time.monotonic()
+        if now - self.looked_anew_at > OUTAGE_SECONDS:
+            self.looked_anew_at = now
+            self.pool.drain()
 
 
 db = SQLAlchemy(model_class=Base)
@@ -84,12 +130,17 @@ migrate = Migrate(directory="migrations")
 def init_database(app: Flask, settings: Settings) -> None:
     """Attach the pool and SQLAlchemy to the app. Nothing connects before the first query."""
     outage = Outage()
+
+    def know_outage(link: Connection) -> None:
+        link.outage = outage
+
     pool: ConnectionPool[Connection] = ConnectionPool(
         settings.database_url,
+        connection_class=Connection,
+        configure=know_outage,
         min_size=0,
         max_size=settings.database_pool_size,
         open=False,
-        timeout=POOL_WAIT_SECONDS,
         max_idle=300,
         # The pool tries again ever more seldom and lets nobody else try meanwhile; given up
         # soon, an attempt is followed by the next request's own, so that the service is back
@@ -98,13 +149,22 @@ def init_database(app: Flask, settings: Settings) -> None:
         reconnect_failed=lambda _: outage.begin(),
         num_workers=1,
         close_returns=True,
-        kwargs={"autocommit": True, "options": SESSION_OPTIONS, "connect_timeout": 5},
+        kwargs={
+            "autocommit": True,
+            "options": SESSION_OPTIONS,
+            "connect_timeout": CONNECT_SECONDS,
+            # Where the network swallows everything, the system gives a connection up by itself.
+            "tcp_user_timeout": 3000,
+            "keepalives_idle": 10,
+            "keepalives_interval": 2,
+            "keepalives_count": 3,
+        },
         name="concert",
     )
-    keep(app, Database(pool, outage))
+    database = keep(app, Database(pool, outage))
     app.config["SQLALCHEMY_DATABASE_URI"] = "postgresql+psycopg://"
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {
-        "creator": lambda: _checkout_for_sqlalchemy(pool),
+        "creator": lambda: _checkout_for_sqlalchemy(database),
         "poolclass": NullPool,
         "use_native_hstore": False,
     }
@@ -117,15 +177,17 @@ def connection() -> Iterator[Connection]:
     """A pooled connection in autocommit: every statement is a transaction of its own.
 
     Raises:
-        Unavailable: PostgreSQL cannot be reached, or took too long.
+        Unavailable: PostgreSQL cannot be reached, or has not answered within the budget.
     """
     database = part(Database)
-    if database.outage.lasts():
-        raise Unavailable("The database")
     with unavailable_on_failure():
-        link = _checked_out(database.pool)
+        link = _checked_out(database)
         try:
             yield link
+        except psycopg.errors.ReadOnlySqlTransaction:
+            link.pgconn.finish()
+            database.look_anew()
+            raise
         finally:
             # It rolls back what an error has left unfinished. The pool's own context manager
             # also commits, which in autocommit is work for nothing.
@@ -142,46 +204,73 @@ def array(numbers: Iterable[int]) -> str:
 
 @contextmanager
 def unavailable_on_failure() -> Iterator[None]:
-    """Turn a lost, refused or timed-out connection into ``Unavailable``."""
+    """Turn a connection that is lost, refused, too slow or closed to such work into ``Unavailable``."""
     try:
         yield
-    except (
-        PoolTimeout,
-        psycopg.OperationalError,
-        psycopg.InterfaceError,
-        psycopg.errors.QueryCanceled,
-    ) as error:
+    except (psycopg.OperationalError, psycopg.InterfaceError, *REFUSALS) as error:
         raise Unavailable("The database") from error
     except (OperationalError, InterfaceError) as error:
         raise Unavailable("The database") from error
     except DBAPIError as error:
-        if error.connection_invalidated:
+        if error.connection_invalidated or isinstance(error.orig, REFUSALS):
             raise Unavailable("The database") from error
         raise
 
 
-def _checked_out(pool: ConnectionPool[Connection]) -> Connection:
+def _checked_out(database: Database) -> Connection:
     """A connection whose server is still there, as far as the socket knows; this asks no server.
 
     The pool's own check would hand the same dead connection out again, since nothing has
     told it that it is dead, and would wait between two of them.
     """
+    pool, outage = database.pool, database.outage
+    if outage.refuses():
+        raise psycopg.OperationalError("PostgreSQL was silent just now")
     if pool.closed:
         pool.open()  # on first use, so that a forked process has its own connections
+    allowed = budget()
     while True:
-        link = pool.getconn()
+        link = _from_pool(pool, allowed, outage)
         poller = select.poll()
         poller.register(link.fileno(), select.POLLIN | select.POLLHUP | select.POLLERR)
-        if not poller.poll(0):
-            # SQLAlchemy may have had it last, and works without autocommit.
-            if not link.autocommit:
-                link.autocommit = True
-            return link
+        if poller.poll(0):
+            link.pgconn.finish()
+            pool.putconn(link)
+            continue
+        link.allowed = allowed
+        # SQLAlchemy may have had it last, and works without autocommit.
+        if not link.autocommit:
+            link.autocommit = True
+        if link.limits != allowed.limits:
+            _set_limits(pool, link, allowed.limits)
+        return link
+
+
+def _from_pool(pool: ConnectionPool[Connection], allowed: Budget, outage: Outage) -> Connection:
+    began = time.monotonic()
+    ends = began + allowed.left()
+    while True:
+        left = ends - time.monotonic()
+        try:
+            return pool.getconn(min(left, LOOK_SECONDS))
+        except PoolTimeout:
+            # Somebody who waited for an answer, or for a connection, has found it silent.
+            if left <= LOOK_SECONDS or outage.began >= began:
+                outage.goes_on()
+                raise
+
+
+def _set_limits(pool: ConnectionPool[Connection], link: Connection, limits: Limits) -> None:
+    try:
+        link.execute(SET_LIMITS, (f"{limits.statement_ms}ms", f"{limits.lock_ms}ms"))
+    except BaseException:
         link.pgconn.finish()
         pool.putconn(link)
+        raise
+    link.limits = limits
 
 
-def _checkout_for_sqlalchemy(pool: ConnectionPool[Connection]) -> Any:
-    link = _checked_out(pool)
+def _checkout_for_sqlalchemy(database: Database) -> Any:
+    link = _checked_out(database)
     link.autocommit = False
     return link

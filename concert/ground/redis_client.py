@@ -3,76 +3,228 @@
 from __future__ import annotations
 
 import hashlib
+import re
+import select
+import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from queue import Empty
 from typing import Any
 
 from flask import Flask
 from redis import BlockingConnectionPool, Redis
-from redis.backoff import ConstantBackoff
+from redis.backoff import NoBackoff
 from redis.client import Pipeline
 from redis.exceptions import (
-    BusyLoadingError,
     ConnectionError,
     NoScriptError,
     ReadOnlyError,
+    RedisError,
+    ResponseError,
     TimeoutError,
 )
 from redis.retry import Retry
 
+from concert.ground.budget import LAST_WORD_SECONDS, Outage, budget
 from concert.ground.errors import Unavailable
 from concert.ground.parts import keep, part
 from concert.ground.settings import Settings
 
-REDIS_WAIT_SECONDS = 3.0
+# Redis answers within a millisecond; one that has not within this time is away.
+LONGEST_WAIT_SECONDS = 1.5
+SILENT_SECONDS = 1.0
 MOST_CONNECTIONS = 64
 MOST_AT_HAND = 32
+# What a server says that takes no work, or none of this kind, for now. Of a script's command
+# it says so after a dash, in the middle of a sentence.
+REFUSAL = re.compile(
+    r"(?:^|-)(MISCONF|OOM|NOREPLICAS|READONLY|LOADING|BUSY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN)\b"
+)
+
+
+class Silent(TimeoutError):
+    """Nothing was sent, since Redis was silent just now."""
+
+
+class Pool(BlockingConnectionPool):
+    """redis-py's pool, whose every wait ends with the budget of whoever asks.
+
+    Pipelines and subscriptions take their connections from it, and the client those that it
+    does not have at hand.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)  # type: ignore[no-untyped-call]  # redis-py has no types here
+        self.outage = Outage()
+        # A subscription waits for its next message as long as it takes.
+        self._endless = options.get("socket_timeout") is None
+
+    def get_connection(self, *_: Any, **__: Any) -> Any:
+        """A connection that was not dead just now.
+
+        Raises:
+            TimeoutError: the time is over.
+            Silent: Redis was silent just now.
+            ConnectionError: Redis cannot be reached.
+        """
+        self.refuse_while_silent()
+        return self.take()
+
+    def refuse_while_silent(self) -> None:
+        """Raise ``Silent`` where Redis was silent just now, unless it is time to try again."""
+        if self.outage.refuses():
+            raise Silent("Redis was silent just now")
+
+    def take(self) -> Any:
+        """The same for a caller who has asked :meth:`refuse_while_silent`."""
+        self._checkpid()
+        seconds = seconds_left()
+        ends = time.monotonic() + seconds
+        try:
+            link = self.pool.get(timeout=seconds)
+        except Empty:
+            raise TimeoutError("No connection to Redis is free") from None
+        try:
+            link = link or self.make_connection()  # type: ignore[no-untyped-call]  # redis-py has no types here
+            if link.is_connected and is_dead(link):
+                link.disconnect()
+            left = max(LAST_WORD_SECONDS, ends - time.monotonic())
+            if not link.is_connected:
+                self._connect(link, left)
+            elif not self._endless:
+                limit_wait(link, left)
+        except BaseException:
+            self.release(link)  # type: ignore[no-untyped-call]  # redis-py has no types here
+            raise
+        return link
+
+    def let_go(self) -> None:
+        """Disconnect what nobody uses; after a failover it leads to the wrong server."""
+        with suppress(Empty):
+            taken = []
+            try:
+                while True:
+                    taken.append(self.pool.get_nowait())
+            finally:
+                for link in taken:
+                    if link is not None:
+                        link.disconnect()
+                    self.pool.put_nowait(link)
+
+    def _connect(self, link: Any, seconds: float) -> None:
+        link.socket_connect_timeout = seconds
+        if not self._endless:
+            link.socket_timeout = seconds
+        link.connect()
+
+
+class WatchedPipeline(Pipeline):
+    """redis-py's pipeline, which says whether Redis has answered."""
+
+    def execute(self, raise_on_error: bool = True) -> list[Any]:
+        """Send all commands, once, and return their answers."""
+        began = time.monotonic()
+        outage: Outage = self.connection_pool.outage  # type: ignore[attr-defined]  # a Pool, as the client's
+        try:
+            answers = super().execute(raise_on_error)
+        except RedisError as error:
+            if not isinstance(error, Silent):
+                note_failure(outage, error, began)
+            raise
+        outage.end()
+        return answers
 
 
 class Client(Redis):
-    """redis-py's client with a shorter way to send a command.
+    """redis-py's client with a shorter way to send a command, and an end to every wait.
 
     The pool takes longer to hand a connection out and take it back than the command takes
-    on the wire, so a few connections stay at hand beside it. Pipelines and subscriptions
-    go through the pool as ever.
+    on the wire, so a few connections stay at hand beside it.
     """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._at_hand: deque[Any] = deque()
+        self._pool: Pool = self.connection_pool  # type: ignore[assignment]  # always made by new_client
 
     def execute_command(self, *command: Any, **options: Any) -> Any:
-        """Send a command; on a connection that turns out to be dead, send it once more on another."""
-        try:
-            link = self._at_hand.pop()
-        except IndexError:
-            link = self.connection_pool.get_connection()
-        try:
-            return self._send(link, command, options)
-        except (ConnectionError, TimeoutError):
-            # The others at hand have most likely died with it; the pool looks before it gives.
-            self._let_go()
-            return self._send(self.connection_pool.get_connection(), command, options)
+        """Send a command, once: it may have been done though no answer came.
 
-    def _send(self, link: Any, command: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        try:
-            # Where either fails halfway, it closes the connection, which is opened anew on its next use.
-            link.send_command(*command)
-            return self.parse_response(link, command[0], **options)  # type: ignore[no-untyped-call]  # redis-py has no types here
-        finally:
-            if len(self._at_hand) < MOST_AT_HAND:
-                self._at_hand.append(link)
-            else:
-                self.connection_pool.release(link)
+        Only where it cannot have been sent, it is sent on another connection.
 
-    def _let_go(self) -> None:
+        Raises:
+            TimeoutError: Redis has not answered within the budget, or was silent just now.
+            ConnectionError: Redis cannot be reached, or was lost before it answered.
+        """
+        outage = self._pool.outage
+        self._pool.refuse_while_silent()
+        began = time.monotonic()
+        try:
+            link = self._sent(command)
+            try:
+                answer = self.parse_response(link, command[0], **options)  # type: ignore[no-untyped-call]  # redis-py has no types here
+            finally:
+                self._put_back(link)
+        except RedisError as error:
+            note_failure(outage, error, began)
+            if isinstance(error, ReadOnlyError) or "READONLY" in str(error):
+                self.let_go()
+            raise
+        outage.end()
+        return answer
+
+    def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> Pipeline:
+        """Several commands in one message."""
+        return WatchedPipeline(self._pool, self.response_callbacks, transaction, shard_hint)
+
+    def let_go(self) -> None:
+        """Disconnect what nobody uses, here and in the pool."""
         while self._at_hand:
             with suppress(IndexError):
                 link = self._at_hand.pop()
                 link.disconnect()
-                self.connection_pool.release(link)
+                self._pool.release(link)  # type: ignore[no-untyped-call]  # redis-py has no types here
+        self._pool.let_go()
+
+    def _sent(self, command: tuple[Any, ...]) -> Any:
+        """The connection on which the answer to a command will come."""
+        link = self._link()
+        try:
+            link.send_command(*command)
+            return link
+        except ConnectionError:
+            # It was lost, and is closed now. Whoever takes it next connects it anew.
+            self._put_back(link)
+        except BaseException:
+            self._put_back(link)
+            raise
+        link = self._pool.take()
+        try:
+            link.send_command(*command)
+            return link
+        except BaseException:
+            self._put_back(link)
+            raise
+
+    def _link(self) -> Any:
+        while True:
+            try:
+                link = self._at_hand.pop()
+            except IndexError:
+                return self._pool.take()
+            if link.is_connected and not is_dead(link):
+                limit_wait(link, seconds_left())
+                return link
+            link.disconnect()
+            self._pool.release(link)  # type: ignore[no-untyped-call]  # redis-py has no types here
+
+    def _put_back(self, link: Any) -> None:
+        if len(self._at_hand) < MOST_AT_HAND:
+            self._at_hand.append(link)
+        else:
+            self._pool.release(link)  # type: ignore[no-untyped-call]  # redis-py has no types here
 
 
 def init_redis(app: Flask, settings: Settings) -> None:
@@ -80,17 +232,17 @@ def init_redis(app: Flask, settings: Settings) -> None:
     keep(app, new_client(settings.redis_url))
 
 
-def new_client(url: str, *, socket_timeout: float | None = REDIS_WAIT_SECONDS) -> Client:
-    """A client that speaks bytes and tries a command twice, since a pooled connection may have died."""
+def new_client(url: str, *, socket_timeout: float | None = LONGEST_WAIT_SECONDS) -> Client:
+    """A client that speaks bytes; without a ``socket_timeout`` it waits for messages for ever."""
     # Bounded: thousands of streams that begin at once would overrun the server's backlog.
-    pool = BlockingConnectionPool.from_url(
+    pool = Pool.from_url(
         url,
         max_connections=MOST_CONNECTIONS,
-        timeout=REDIS_WAIT_SECONDS,
         socket_timeout=socket_timeout,
-        socket_connect_timeout=REDIS_WAIT_SECONDS,
-        retry=Retry(ConstantBackoff(0.05), 1),
+        # A second try is a second wait, and may do a thing twice.
+        retry=Retry(NoBackoff(), 0),
         protocol=2,
+        driver_info=None,
     )
     return Client(connection_pool=pool)
 
@@ -100,12 +252,48 @@ def redis() -> Client:
     return part(Client)
 
 
+def seconds_left() -> float:
+    """How long Redis may take now. What is said to it at the very end gets a last moment."""
+    return max(LAST_WORD_SECONDS, min(budget().left(), LONGEST_WAIT_SECONDS))
+
+
+def limit_wait(link: Any, seconds: float) -> None:
+    """Let the next wait on a connection last so long at the most. Mostly it would have, anyway."""
+    if link._sock.gettimeout() != seconds:
+        link._sock.settimeout(seconds)
+
+
+def is_dead(link: Any) -> bool:
+    """Whether the socket knows that the server has gone; this asks no server."""
+    poller = select.poll()
+    poller.register(link._sock, select.POLLIN | select.POLLHUP | select.POLLERR)
+    return bool(poller.poll(0))
+
+
+def note_failure(outage: Outage, error: RedisError, began: float) -> None:
+    """Note what an error says of Redis: that it is silent, still away, or there and refusing."""
+    if isinstance(error, TimeoutError) and time.monotonic() - began >= SILENT_SECONDS:
+        outage.begin()
+    elif isinstance(error, (TimeoutError, ConnectionError)):
+        outage.goes_on()
+    else:
+        outage.end()
+
+
 @contextmanager
 def unavailable_on_failure() -> Iterator[None]:
-    """Turn a lost or refused connection into ``Unavailable``."""
+    """Turn a lost, refused or too slow connection, and a server that takes no work, into ``Unavailable``."""
     try:
         yield
-    except (ConnectionError, TimeoutError, BusyLoadingError, ReadOnlyError) as error:
+    except (ConnectionError, TimeoutError) as error:
+        raise Unavailable("The waiting room") from error
+    except ResponseError as error:
+        _raise_if_refused(error)
+        raise
+
+
+def _raise_if_refused(error: ResponseError) -> None:
+    if REFUSAL.search(str(error)) or REFUSAL.search(getattr(error, "status_code", None) or ""):
         raise Unavailable("The waiting room") from error
 
 

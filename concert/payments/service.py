@@ -204,9 +204,10 @@ def _pay(token: QueueToken, room: str, which: Which, attempt: Attempt | None) ->
 
     payment = once(attempt, Payment, work)
     if completed is not None:
-        events.publish_seats(payment.performance_id, payment.seat_nos, "sold", token.user_id)
+        # First what gives the slot to the next in line: pages learn of seats in other ways, too.
         if completed or _completed_after_all(token):
             _complete(token)
+        events.publish_seats(payment.performance_id, payment.seat_nos, "sold", token.user_id)
     return payment
 
 
@@ -305,8 +306,13 @@ def _is_held(user_id: UUID, which: Which) -> bool:
 
 def _completed_after_all(token: QueueToken) -> bool:
     asked = {"room": token.room, "user": token.user_id, "sequence": token.sequence}
-    with connection() as link:
-        return link.execute(queries.COMPLETE_IF_NOTHING_HELD, asked).fetchone() is not None
+    try:
+        with connection() as link:
+            return link.execute(queries.COMPLETE_IF_NOTHING_HELD, asked).fetchone() is not None
+    except Unavailable:
+        # The payment is made, and says so. The visit ends by its time.
+        log.warning("place_not_completed", room=token.room)
+        return False
 
 
 def _complete(token: QueueToken) -> None:

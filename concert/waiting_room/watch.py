@@ -10,6 +10,7 @@ from typing import Final
 import structlog
 from flask import Flask
 
+from concert.ground.budget import REQUEST_SECONDS, within
 from concert.ground.errors import DomainError, Unavailable
 from concert.ground.events import ROOMS
 from concert.ground.fanout import Fact, Fanout
@@ -94,7 +95,7 @@ class PlaceWatch(Post[Viewer]):
         if not due:
             return
         try:
-            with self._app.app_context():
+            with self._app.app_context(), within(REQUEST_SECONDS):
                 self._look(due)
         except Unavailable:
             log.warning("places_not_watched", viewers=len(due))

@@ -38,6 +38,12 @@ local function read_settings()
   }
 end
 
+-- Fail, before anything is written, where the server is over its memory. Once a script has
+-- written what is allowed then (a deletion), the server lets it write everything else, too.
+local function require_memory()
+  redis.call('ZADD', WAITING, 'XX', 0, '')
+end
+
 local function is_open(room)
   if room.paused or now < room.opens_at then
     return false

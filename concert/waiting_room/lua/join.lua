@@ -13,6 +13,7 @@ local sequence = redis.call('ZSCORE', WAITING, user)
 if sequence then
   return place(room, 'waiting', whole(tonumber(sequence)), redis.call('ZRANK', WAITING, user), '0')
 end
+require_memory()
 sequence = redis.call('HGET', SEQUENCES, user)
 if sequence then
   local status, deadline = standing(user, sequence)

@@ -10,6 +10,7 @@ if not room then
 end
 local status, deadline = standing(user, sequence)
 if status == 'unknown' then
+  require_memory()
   redis.call('HDEL', ENDED, user)
   redis.call('ZADD', WAITING, sequence, user)
   local last = tonumber(redis.call('HGET', STATE, 'sequence') or '0')
