@@ -26,6 +26,7 @@ from concert.ground.limits import init_limits
 from concert.ground.observability import configure_logs, init_request_log
 from concert.ground.parts import keep
 from concert.ground.redis_client import init_redis
+from concert.ground.sale_health import sale_health
 from concert.ground.settings import Settings, load_settings
 from concert.ground.signing import init_signing
 from concert.ground.streams import init_streams
@@ -109,6 +110,7 @@ def create_app(settings: Settings | None = None) -> ConcertApp:
     init_place_watch(app)
     init_reservations(app)
     app.register_blueprint(health)
+    app.register_blueprint(sale_health)
     api.register(app)
     web.register(app, settings)
     app.register_error_handler(Exception, answer_error)

@@ -1,17 +1,16 @@
-"""Whether this process is alive, and whether the service can do its work."""
+"""Whether this process is alive, and whether it can serve: what a balancer wants to know."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any
 
 import structlog
 from alembic.script import ScriptDirectory
-from flask import Blueprint, Response, current_app, jsonify
-from rq import cron_scheduler_registry
+from flask import Blueprint, Flask, Response, current_app, jsonify
 
+from concert.ground.budget import within
 from concert.ground.database import connection
 from concert.ground.errors import Unavailable
 from concert.ground.redis_client import redis, unavailable_on_failure
@@ -19,9 +18,17 @@ from concert.ground.redis_client import redis, unavailable_on_failure
 log = structlog.get_logger()
 health = Blueprint("health", __name__)
 
-LONGEST_SILENCE_SECONDS = 10.0
-TICKED_AT = "concert:ticked_at"
+# An answer within two seconds, whatever hangs.
+CHECK_SECONDS = 1.5
+WRITTEN_AT = "concert:written_at"
+HAS_REVISION = "SELECT to_regclass('alembic_version') IS NOT NULL"
 READ_REVISION = "SELECT version_num FROM alembic_version"
+# A real write: a server that is read-only or has no room says so. Whoever migrates keeps the row.
+WRITE = """
+UPDATE alembic_version SET version_num = version_num
+WHERE ctid IN (SELECT ctid FROM alembic_version FOR UPDATE SKIP LOCKED)"""
+
+Check = Callable[[], str | None]
 
 
 @health.get("/healthz")
@@ -32,32 +39,38 @@ def healthz() -> Response:
 
 @health.get("/readyz")
 def readyz() -> tuple[Response, int]:
-    """Every part is there: PostgreSQL with its migrations, Redis, the clock and a worker."""
-    checks: dict[str, Callable[[], str | None]] = {
-        "postgresql": _postgresql,
-        "redis": _redis,
-        "clock": _clock,
-        "worker": _worker,
-    }
-    faults = {name: _fault_of(check) for name, check in checks.items()}
-    found = {name: fault or "ok" for name, fault in faults.items()}
+    """This web can serve: PostgreSQL with its migrations and Redis are there, and take writes."""
+    faults = faults_of({"postgresql": _postgresql, "redis": _redis})
     ready = not any(faults.values())
+    found = {name: fault or "ok" for name, fault in faults.items()}
     return jsonify(
         {"status": "ready" if ready else "not ready", "checks": found}
     ), 200 if ready else 503
 
 
-def note_tick() -> None:
-    """Note that a worker has done a tick, for ``/readyz`` of every instance."""
-    with unavailable_on_failure():
-        redis().set(TICKED_AT, f"{time.time():.3f}", ex=3600)
+def faults_of(checks: Mapping[str, Check]) -> dict[str, str | None]:
+    """What is wrong with each part, all asked at once, since any of them may hang; None where nothing is."""
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # what the proxy stands for
+    faults: dict[str, str | None] = dict.fromkeys(checks, "does not answer")
+
+    def ask(name: str, check: Check) -> None:
+        with app.app_context(), within(CHECK_SECONDS):
+            faults[name] = _fault_of(check)
+
+    asking = [threading.Thread(target=ask, args=one, daemon=True) for one in checks.items()]
+    for thread in asking:
+        thread.start()
+    for thread in asking:
+        thread.join(CHECK_SECONDS + 0.2)
+    return dict(faults)
 
 
-def _fault_of(check: Callable[[], str | None]) -> str | None:
+def _fault_of(check: Check) -> str | None:
     try:
         return check()
-    except Unavailable:
-        return "cannot be reached"
+    except Unavailable as error:
+        log.warning("health_check_failed", error=str(error.__cause__))
+        return "cannot be reached or takes no work"
     except Exception as error:
         log.warning("health_check_failed", exc_info=error)
         return "fails"
@@ -65,40 +78,19 @@ def _fault_of(check: Callable[[], str | None]) -> str | None:
 
 def _postgresql() -> str | None:
     with connection() as link:
-        exists = link.execute("SELECT to_regclass('alembic_version') IS NOT NULL").fetchone()
+        exists = link.execute(HAS_REVISION).fetchone()
         rows = link.execute(READ_REVISION).fetchall() if exists and exists[0] else []
-    at = {row[0] for row in rows}
-    heads = set(_heads(str(current_app.config["MIGRATIONS_DIRECTORY"])))
-    return (
-        None if at == heads else f"migrations at {', '.join(sorted(at)) or 'nothing'}, not at head"
-    )
+        at = {row[0] for row in rows}
+        if at != set(_heads(str(current_app.config["MIGRATIONS_DIRECTORY"]))):
+            return f"migrations at {', '.join(sorted(at)) or 'nothing'}, not at head"
+        link.execute(WRITE)
+    return None
 
 
 def _redis() -> str | None:
     with unavailable_on_failure():
-        redis().ping()
+        redis().set(WRITTEN_AT, 1, ex=60)
     return None
-
-
-def _clock() -> str | None:
-    with unavailable_on_failure():
-        seen: list[Any] = redis().zrange(
-            cron_scheduler_registry.get_registry_key(), 0, 0, desc=True, withscores=True
-        )
-    return _silence(seen[0][1] if seen else None)
-
-
-def _worker() -> str | None:
-    with unavailable_on_failure():
-        ticked_at = redis().get(TICKED_AT)
-    return _silence(float(ticked_at) if ticked_at else None)
-
-
-def _silence(seen_at: float | None) -> str | None:
-    if seen_at is None:
-        return "never seen"
-    silence = time.time() - seen_at
-    return f"not seen for {silence:.0f} s" if silence > LONGEST_SILENCE_SECONDS else None
 
 
 @cache

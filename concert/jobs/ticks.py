@@ -6,7 +6,7 @@ import structlog
 
 from concert.catalogue.service import lately_closed
 from concert.ground import events
-from concert.ground.health import note_tick
+from concert.ground.sale_health import note_tick
 from concert.reservations.service import tidy_expired
 from concert.waiting_room import rooms, service
 

@@ -14,8 +14,8 @@ from rq.job import Job
 from structlog.testing import capture_logs
 
 from concert.ground.database import connection
-from concert.ground.health import TICKED_AT
 from concert.ground.redis_client import redis
+from concert.ground.sale_health import TICKED_AT
 from concert.ground.settings import Settings
 from concert.jobs import cron as cron_table
 from concert.jobs import ticks, upkeep
