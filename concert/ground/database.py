@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
+import structlog
 from flask import Flask
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
@@ -25,9 +26,11 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.orm import DeclarativeBase
 
 from concert.ground.budget import OUTAGE_SECONDS, QUICK, UNHURRIED, Budget, Limits, Outage, budget
-from concert.ground.errors import Unavailable
+from concert.ground.errors import BadRequest, Unavailable
 from concert.ground.parts import keep, part
 from concert.ground.settings import Settings
+
+log = structlog.get_logger()
 
 # A connection begins with what a request may cost. Whoever has more time says so on it.
 SESSION_OPTIONS = (
@@ -204,9 +207,18 @@ def array(numbers: Iterable[int]) -> str:
 
 @contextmanager
 def unavailable_on_failure() -> Iterator[None]:
-    """Turn a connection that is lost, refused, too slow or closed to such work into ``Unavailable``."""
+    """Turn a connection that is lost, refused, too slow or closed to such work into ``Unavailable``.
+
+    A value that PostgreSQL has no room for (a NUL, a number or a date out of range) becomes
+    ``BadRequest``, for it came with the request.
+    """
     try:
         yield
+    except psycopg.DataError as error:
+        log.warning("value_refused", error=str(error))
+        raise BadRequest(
+            "A value is out of range, or has a character in it that none may have."
+        ) from error
     except (psycopg.OperationalError, psycopg.InterfaceError, *REFUSALS) as error:
         raise Unavailable("The database") from error
     except (OperationalError, InterfaceError) as error:
