@@ -38,6 +38,7 @@ ENV PATH=/opt/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     CONCERT_ENV=production \
     CONCERT_LOG_FORMAT=json \
+    CONCERT_WEB_THREADS=16 \
     HOME=/tmp
 RUN groupadd --gid 10001 concert && useradd --uid 10001 --gid 10001 --no-create-home --shell /usr/sbin/nologin concert
 WORKDIR /app

@@ -18,6 +18,7 @@ from concert import api, web
 from concert.api.door import answer_invalid
 from concert.api.openapi import INFO, SECURITY_SCHEMES, ApiRequest
 from concert.catalogue.service import init_catalogue
+from concert.ground.bodies import init_bodies
 from concert.ground.budget import Budgeted
 from concert.ground.database import init_database
 from concert.ground.errors import NotFound
@@ -99,6 +100,7 @@ def create_app(settings: Settings | None = None) -> ConcertApp:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=count, x_proto=count, x_host=count
         )
+    init_bodies(app, settings)
     app.wsgi_app = Budgeted(app.wsgi_app)  # type: ignore[method-assign]
     init_request_log(app, settings)
     init_signing(app, settings)

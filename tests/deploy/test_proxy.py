@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import http.client
 import http.server
 import json
 import re
+import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -216,6 +219,40 @@ def test_an_ipv6_network_counts_as_one_address(behind_another: Stack) -> None:
         lambda n: {"X-Forwarded-For": f"::ffff:10.0.{n >> 8}.{n & 255}"},
     )
     assert {answer.status for answer in mapped} == {200}
+
+
+def half_a_body(proxy: Stack) -> socket.socket:
+    link = socket.create_connection(("127.0.0.1", proxy.port))
+    link.sendall(b"POST /v1/enqueues HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{")
+    return link
+
+
+def test_a_body_that_stops_coming_is_given_up_and_the_app_never_hears_of_it(
+    proxy: Stack, echo: Echo
+) -> None:
+    began = time.monotonic()
+    with half_a_body(proxy) as link:
+        link.settimeout(30)
+        with contextlib.suppress(ConnectionResetError):
+            assert b" 200 " not in link.recv(4096)
+    assert 4 < time.monotonic() - began < 15
+    assert echo.asked == []
+
+
+def test_one_address_may_be_sending_only_so_many_bodies_at_once(proxy: Stack, echo: Echo) -> None:
+    with contextlib.ExitStack() as held:
+        for _ in range(250):
+            held.enter_context(half_a_body(proxy))
+        answer = proxy.call("POST", "/v1/enqueues", {})
+        page = proxy.call("POST", "/rooms/main/join", {})
+        assert (answer.status, answer.json["code"]) == (503, "unavailable")
+        assert (page.status, page.headers["Content-Type"]) == (503, "text/html")
+        assert int(answer.headers["Retry-After"]) > 0 and int(page.headers["Retry-After"]) > 0
+        assert echo.asked == []
+        assert proxy.call("GET", "/v1/concerts").status == 200
+    wait_until(
+        lambda: proxy.call("POST", "/v1/enqueues", {}).status == 200, what="an address in peace"
+    )
 
 
 def test_figures_for_the_operator_are_not_public(proxy: Stack, echo: Echo) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import flask_migrate
 import httpx
@@ -17,6 +19,8 @@ from concert.local.servers import EmbeddedPostgres, EmbeddedRedis
 from tests.deploy.stack import free_port
 from tests.e2e.house import House, HttpSale
 from tests.servers import temporary_directory
+
+SMALL_THREADS = 16
 
 
 @dataclass
@@ -32,6 +36,20 @@ class Service:
 @pytest.fixture(scope="module")
 def service(settings: Settings) -> Iterator[Service]:
     """Web, worker and clock."""
+    with running(settings) as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def small_service(settings: Settings) -> Iterator[Service]:
+    """The same with one web process of few threads."""
+    with running(settings, web_workers=1, web_threads=SMALL_THREADS) as service:
+        yield service
+
+
+@contextmanager
+def running(settings: Settings, **more: Any) -> Iterator[Service]:
+    """The service on a PostgreSQL and a Redis of its own."""
     with (
         temporary_directory() as directory,
         EmbeddedPostgres(directory / "p", fast=True) as postgres,
@@ -44,6 +62,7 @@ def service(settings: Settings) -> Iterator[Service]:
                 "port": free_port(),
                 "database_pool_size": 12,
                 "secret_keys": ("the key of the faults: long enough to sign with",),
+                **more,
             }
         )
         app = create_app(own)

@@ -1,0 +1,94 @@
+"""Reading request bodies: how many threads may be at it.
+
+granian gives a thread to a request when its headers are there, and reading the body then waits
+for the client, as long as that likes. Nothing else can end the wait: to answer while another
+thread still reads stops granian for everybody. So only some threads may wait for bodies, and the
+others go on answering. Behind the proxy, which passes on whole bodies, nobody waits at all.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from flask import Flask
+from werkzeug.exceptions import ClientDisconnected
+
+from concert.ground.budget import budget
+from concert.ground.errors import Unavailable
+from concert.ground.settings import Settings
+
+# A body that is there is read in less.
+PATIENCE_SECONDS = 0.1
+
+
+class Bodies:
+    """A WSGI app of which a quarter of the threads may read bodies, and a quarter wait for that."""
+
+    def __init__(self, app: Callable[..., Any], threads: int) -> None:
+        self._app = app
+        self._readers = threading.BoundedSemaphore(max(1, threads // 4))
+        self._waiting = threading.BoundedSemaphore(max(1, threads // 4))
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        if environ["REQUEST_METHOD"] not in ("GET", "HEAD", "OPTIONS"):
+            length = environ.get("CONTENT_LENGTH", "")
+            known = int(length) if length.isdecimal() else None
+            environ["wsgi.input"] = Body(self, environ["wsgi.input"].read, known)
+        return self._app(environ, start_response)
+
+    def read(self, read: Callable[[int], bytes], size: int) -> bytes:
+        """What ``read`` returns.
+
+        Raises:
+            Unavailable: too many are reading bodies just now.
+        """
+        if not self._readers.acquire(blocking=False):
+            self._wait()
+        try:
+            return read(size)
+        finally:
+            self._readers.release()
+
+    def _wait(self) -> None:
+        if self._waiting.acquire(blocking=False):
+            try:
+                if self._readers.acquire(timeout=PATIENCE_SECONDS):
+                    return
+            finally:
+                self._waiting.release()
+        raise Unavailable("Another reader of requests")
+
+
+class Body:
+    """A request's body, as werkzeug reads it. ``length`` is in bytes, None where the client ends it."""
+
+    def __init__(self, bodies: Bodies, read: Callable[[int], bytes], length: int | None) -> None:
+        self._bodies = bodies
+        self._read = read
+        self._missing = length
+
+    def read(self, size: int) -> bytes:
+        """Read so many bytes; fewer only at the end.
+
+        Raises:
+            ClientDisconnected: the client has gone before it had sent all of it.
+        """
+        if self._missing == 0:
+            return b""
+        began = time.monotonic()
+        found = self._bodies.read(self._read, size)
+        # The client's time is not the request's.
+        budget().ends += time.monotonic() - began
+        if self._missing is not None:
+            if len(found) < min(size, self._missing):
+                raise ClientDisconnected()
+            self._missing -= len(found)
+        return found
+
+
+def init_bodies(app: Flask, settings: Settings) -> None:
+    """Read the app's bodies by these rules."""
+    app.wsgi_app = Bodies(app.wsgi_app, settings.web_threads)  # type: ignore[method-assign]
