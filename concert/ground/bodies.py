@@ -59,7 +59,7 @@ class Bodies:
                     return
             finally:
                 self._waiting.release()
-        raise Unavailable("Another reader of requests")
+        raise Unavailable("The service")
 
 
 class Body:

@@ -228,7 +228,7 @@ class Unavailable(DomainError):
 
     def __init__(self, part: str, retry_after: int = 2) -> None:
         super().__init__(
-            f"{part} cannot be reached at the moment. Nothing was changed or lost; please try again."
+            f"{part} cannot be reached at the moment. Nothing is lost; please try again."
         )
         self.part = part
         self.retry_after = retry_after

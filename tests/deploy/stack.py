@@ -247,7 +247,7 @@ class Stack:
             (self.live_port, "/healthz"),
             *((port, "/readyz") for port in self.web_ports.values()),
         ]
-        for port, path in [*asked, (self.port, "/readyz")]:
+        for port, path in [*asked, (self.port, "/readyz"), (self.port, "/healthz/sale")]:
             try:
                 wait_until(lambda at=(port, path): self.answers(*at), seconds=60)
             except AssertionError:

@@ -33,7 +33,7 @@ def walk() -> str:
 
 def healthy(port: int) -> bool:
     try:
-        return call(port, "GET", "/readyz").status == 200
+        return all(call(port, "GET", path).status == 200 for path in ("/readyz", "/healthz/sale"))
     except (OSError, http.client.HTTPException):
         return False
 

@@ -52,6 +52,7 @@ class House:
         self._supervisor.start()
         try:
             self._wait_for("/readyz")
+            self._wait_for("/healthz/sale")
         except AssertionError as error:
             raise AssertionError("\n".join([str(error), *self.said])) from None
 
