@@ -99,6 +99,7 @@ class Outage:
     def __init__(self) -> None:
         self.began = 0.0
         self._until = 0.0
+        self._asked_at = 0.0
         self._lock = threading.Lock()
 
     def begin(self) -> None:
@@ -115,6 +116,15 @@ class Outage:
         """Note that it has answered."""
         if self._until:
             self._until = 0.0
+
+    def is_suspected(self) -> bool:
+        """Whether to find out if it answers anything: says yes to one caller a second."""
+        with self._lock:
+            now = time.monotonic()
+            if now - self._asked_at < OUTAGE_SECONDS:
+                return False
+            self._asked_at = now
+            return True
 
     def refuses(self) -> bool:
         """Whether to refuse at once. False means: try, and say how it went."""

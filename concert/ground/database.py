@@ -8,6 +8,8 @@ psycopg's own connection, which costs a third of the processor time of a session
 from __future__ import annotations
 
 import select
+import socket
+import struct
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -44,7 +46,11 @@ CONNECT_SECONDS = 2
 # How often a wait looks whether somebody else has found the server silent meanwhile.
 GLANCE_SECONDS = 0.25
 # The same for the wait for a connection, which loses its place in the queue each time.
-LOOK_SECONDS = 0.5
+LOOK_SECONDS = 0.25
+# So long without an answer, the server is asked whether it is there, and has this long to say so.
+SUSPICIOUS_SECONDS = 1.0
+ASKING_SECONDS = 0.5
+SSL_REQUEST = struct.pack("!ii", 8, 80_877_103)
 # Longer than the server takes for any answer that it gives: an error at the latest, by its own timeouts.
 SILENT_SECONDS = QUICK.statement_ms / 1000
 # psycopg counts these as errors of ours; they are a server that takes no work of this kind now.
@@ -81,6 +87,7 @@ class Connection(psycopg.Connection[TupleRow]):
             except psycopg.errors._WaitTimeout:
                 waited = time.monotonic() - began
                 left = longest - waited
+                self._look_around(waited)
                 silent = self.outage is not None and self.outage.began >= began
                 if left > 0 and not silent:
                     continue
@@ -94,6 +101,36 @@ class Connection(psycopg.Connection[TupleRow]):
             if self.outage is not None:
                 self.outage.end()
             return found
+
+    def _look_around(self, waited: float) -> None:
+        """Find out whether the server is slow (a lock, a long statement) or says nothing to anybody."""
+        if waited < SUSPICIOUS_SECONDS or self.outage is None or not self.outage.is_suspected():
+            return
+        if not answers(self.info.host, self.info.port):
+            self.outage.begin()
+
+
+def answers(host: str, port: int) -> bool:
+    """Whether a PostgreSQL server says anything: it answers a question for encryption before a login."""
+    try:
+        with _reached(host, port) as link:
+            link.sendall(SSL_REQUEST)
+            return link.recv(1) != b""
+    except OSError:
+        return False
+
+
+def _reached(host: str, port: int) -> socket.socket:
+    if not host.startswith("/"):
+        return socket.create_connection((host, port), ASKING_SECONDS)
+    link = socket.socket(socket.AF_UNIX)
+    link.settimeout(ASKING_SECONDS)
+    try:
+        link.connect(f"{host}/.s.PGSQL.{port}")
+    except OSError:
+        link.close()
+        raise
+    return link
 
 
 class Base(DeclarativeBase):

@@ -35,6 +35,8 @@ class Crowd:
 
     address: str
     answers: list[Answered] = field(default_factory=list)
+    # How late this machine was with what it should have done at once (seconds): nobody's fault.
+    lag: float = 0.0
     _over: threading.Event = field(default_factory=threading.Event)
     _threads: list[threading.Thread] = field(default_factory=list)
 
@@ -52,6 +54,17 @@ class Crowd:
                 if self._over.wait(pause):
                     return
                 self.answers.append(asked(client, ask))
+
+    def __post_init__(self) -> None:
+        self._threads.append(threading.Thread(target=self._measure_lag, daemon=True))
+        self._threads[0].start()
+
+    def _measure_lag(self) -> None:
+        while True:
+            due = time.monotonic() + 0.05
+            if self._over.wait(0.05):
+                return
+            self.lag = max(self.lag, time.monotonic() - due)
 
     def stop(self) -> None:
         """End, with the answers that are still to come."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,7 @@ import pytest
 from redis.exceptions import ConnectionError, TimeoutError
 
 from concert.ground.budget import REQUEST_SECONDS, Budgeted, Limits, Outage, budget, within
-from concert.ground.database import Database, connection
+from concert.ground.database import Database, answers, connection
 from concert.ground.errors import Unavailable
 from concert.ground.parts import part
 from concert.ground.redis_client import Client, redis
@@ -209,3 +210,13 @@ def test_one_who_finds_the_server_silent_ends_the_waits_of_the_others(sale: Sale
         wait_until(all_wait, what="three who wait")
         part(Database).outage.begin()
         assert max(one.result() for one in waits) < 20
+
+
+def test_a_server_that_is_busy_still_answers_and_one_that_is_gone_does_not(
+    settings: Settings, sale: Sale
+) -> None:
+    with connection() as link:
+        assert answers(link.info.host, link.info.port)
+    assert not answers("/nowhere", 5432)
+    with socket.create_server(("127.0.0.1", 0)) as mute, takes(0.4, 0.6):
+        assert not answers("127.0.0.1", mute.getsockname()[1])
