@@ -38,6 +38,8 @@ class House:
             "CONCERT_SECRET_KEYS": ",".join(settings.secret_keys),
             "CONCERT_ORGANISER_KEY": settings.organiser_key,
             "CONCERT_NEW_USERS_PER_MINUTE": str(settings.new_users_per_minute),
+            "CONCERT_CHARGES_PER_MINUTE": str(settings.charges_per_minute),
+            "CONCERT_HOLDS_PER_MINUTE": str(settings.holds_per_minute),
             "CONCERT_WEB_THREADS": str(settings.web_threads),
             "CONCERT_LOG_LEVEL": "warning",
         }
