@@ -21,7 +21,6 @@ from concert.catalogue.service import init_catalogue
 from concert.ground.bodies import init_bodies
 from concert.ground.budget import Budgeted
 from concert.ground.database import init_database
-from concert.ground.errors import NotFound
 from concert.ground.fanout import init_fanout
 from concert.ground.health import health
 from concert.ground.limits import init_limits
@@ -112,19 +111,12 @@ def create_app(settings: Settings | None = None) -> ConcertApp:
     init_catalogue(app)
     init_place_watch(app)
     init_reservations(app)
-    app.before_request(refuse_nul)
     app.register_blueprint(health)
     app.register_blueprint(sale_health)
     api.register(app)
     web.register(app, settings)
     app.register_error_handler(Exception, answer_error)
     return app
-
-
-def refuse_nul() -> None:
-    """No address of ours has a NUL in it, which neither PostgreSQL nor a cookie's name would take."""
-    if "\0" in request.path:
-        raise NotFound("There is no such thing.")
 
 
 def answer_error(error: Exception) -> Response:

@@ -83,7 +83,9 @@ class Connection(psycopg.Connection[TupleRow]):
         left = longest = self.allowed.left()
         while True:
             try:
-                found = super().wait(gen, timeout=max(0.0, min(left, GLANCE_SECONDS)))
+                found = super().wait(
+                    gen, timeout=GLANCE_SECONDS if left > GLANCE_SECONDS else max(0.0, left)
+                )
             except psycopg.errors._WaitTimeout:
                 waited = time.monotonic() - began
                 left = longest - waited
@@ -290,7 +292,7 @@ def _checked_out(database: Database) -> Connection:
         # SQLAlchemy may have had it last, and works without autocommit.
         if not link.autocommit:
             link.autocommit = True
-        if link.limits != allowed.limits:
+        if link.limits is not allowed.limits:
             _set_limits(pool, link, allowed.limits)
         return link
 
