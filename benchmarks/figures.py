@@ -35,18 +35,19 @@ PERSON = """
 \\set seat (:n - :first) % 20000 + 1
 \\set i :i + 1
 """
-HOLD_SCRIPT = PERSON + HOLD % (
-    USER,
-    ":performance::bigint",
-    "ARRAY[:seat]",
-    "gen_random_uuid()",
-    "300",
-    "4",
-    "NULL",
-    ":n::bigint + 1",
-    "10",
-    "3",
-)
+HOLD_SCRIPT = PERSON + HOLD % {
+    "user": USER,
+    "room": "'main'",
+    "sequence": ":n::bigint + 1",
+    "performance": ":performance::bigint",
+    "wanted": "ARRAY[:seat]",
+    "reservation": "gen_random_uuid()",
+    "hold": "300",
+    "limit": "4",
+    "together": "NULL",
+    "rehold": "10",
+    "lapsed_limit": "3",
+}
 CHARGE_SCRIPT = PERSON + CHARGE % {
     "user": USER,
     "amount": "1000",
@@ -441,15 +442,15 @@ def _cost(slug: str, verb: str, newcomers: Any) -> float:
     """What a call of a verb costs Redis, in microseconds; the line is as long after it as before."""
     keys = room_keys(slug)
     client = redis()
-    line = client.zrange(keys[0], 0, -1, withscores=True) if slug == "few" else None
+    line = client.zrange(keys.waiting, 0, -1, withscores=True) if slug == "few" else None
     if verb == "join":
         people = [_person(next(newcomers)) for _ in range(FEW // 4)]
         calls = [(JOIN, (person,)) for person in people]
     elif verb == "ask":
-        ranks = [index * client.zcard(keys[0]) // CALLS for index in range(CALLS)]
+        ranks = [index * client.zcard(keys.waiting) // CALLS for index in range(CALLS)]
         pipeline = client.pipeline(transaction=False)
         for rank in ranks:
-            pipeline.zrange(keys[0], rank, rank, withscores=True)
+            pipeline.zrange(keys.waiting, rank, rank, withscores=True)
         calls = [(STATUS, (found[0][0], int(found[0][1]))) for found in pipeline.execute()]
     else:
         calls = [(ADMIT, (ADMITTED_AT_ONCE,))] * (FEW // 4 // ADMITTED_AT_ONCE)
@@ -460,21 +461,21 @@ def _cost(slug: str, verb: str, newcomers: Any) -> float:
     pipeline.execute()
     cost = float(client.info("commandstats")["cmdstat_evalsha"]["usec_per_call"])
     if verb == "join":
-        client.zrem(keys[0], *people)
+        client.zrem(keys.waiting, *people)
     if line is not None and verb == "admit":
-        client.zadd(keys[0], dict(line))
+        client.zadd(keys.waiting, dict(line))
     return cost
 
 
 def _fill(slug: str, numbers: range) -> None:
     """Write down a line as so many joins in a row would leave it, in a hundredth of their time."""
-    waiting, *_, state = room_keys(slug)
+    keys = room_keys(slug)
     sequence = int(datetime.now(UTC).timestamp() * 1e6) - len(numbers)
     for start in range(0, len(numbers), 10_000):
         people = numbers[start : start + 10_000]
-        redis().zadd(waiting, {_person(one): sequence + start + n for n, one in enumerate(people)})
+        redis().zadd(keys.waiting, {_person(one): sequence + start + n for n, one in enumerate(people)})
     counters = {"sequence": sequence + len(numbers), "joined": len(numbers)}
-    redis().hset(state, mapping=counters)  # type: ignore[arg-type]  # whole numbers are values, too
+    redis().hset(keys.state, mapping=counters)  # type: ignore[arg-type]  # whole numbers are values, too
 
 
 def _line_up(slug: str, numbers: Any) -> list[int]:

@@ -140,14 +140,14 @@ class House:
         return token.encoded()
 
     def _let_in(self, stock: Stock) -> None:
-        _, admitted, sequences, visits, *_ = room_keys(ROOM)
+        keys = room_keys(ROOM)
         ends = int((datetime.now(UTC) + LASTING).timestamp() * 1000)
         people = [user_id(stock.first + index).bytes for index in range(stock.count)]
         pipeline = redis().pipeline(transaction=False)
-        pipeline.zadd(admitted, {person: ends for person in people})
+        pipeline.zadd(keys.admitted, {person: ends for person in people})
         numbers = {person: stock.first + index + 1 for index, person in enumerate(people)}
-        pipeline.hset(sequences, mapping=numbers)  # type: ignore[arg-type]  # bytes are keys, too
-        pipeline.hset(visits, mapping={person: ends for person in people})  # type: ignore[arg-type]
+        pipeline.hset(keys.sequences, mapping=numbers)  # type: ignore[arg-type]  # bytes are keys, too
+        pipeline.hset(keys.visits, mapping={person: ends for person in people})  # type: ignore[arg-type]
         pipeline.execute()
 
 

@@ -21,6 +21,7 @@ from concert.ground.errors import DomainError
 from concert.ground.settings import Settings, SettingsError, load_settings
 from concert.local.errors import LocalError
 from concert.waiting_room import rooms as room_service
+from concert.waiting_room.records import Room
 
 LISTED = ("capacity", "admit_per_minute", "entry_seconds", "visit_seconds", "opens_at", "paused")
 
@@ -206,7 +207,7 @@ def set_room(slug: str, open_now: bool, **options: Any) -> None:
     click.echo(f"{'Made' if made else 'Changed'} {_described(changed)}")
 
 
-def _described(room: room_service.Room) -> str:
+def _described(room: Room) -> str:
     settings = ", ".join(f"{name}={_shown(getattr(room, name))}" for name in LISTED)
     return f"{room.slug}: {settings}"
 

@@ -25,7 +25,7 @@ NEW_YEARS_EVE = datetime(2030, 12, 31, 19, 0, tzinfo=SEOUL)
 
 EMPTY = """
 TRUNCATE users, concerts, performances, seats, reservations, wallets, wallet_entries, payments,
-    completed_places, idempotency_keys RESTART IDENTITY CASCADE;
+    completed_places, ended_places, idempotency_keys RESTART IDENTITY CASCADE;
 DELETE FROM rooms;
 INSERT INTO rooms (slug) VALUES ('main')"""
 
@@ -34,7 +34,9 @@ UPDATE seats SET held_until = held_until - {0}, sold_at = sold_at - {0};
 UPDATE reservations SET held_until = held_until - {0}, created_at = created_at - {0};
 UPDATE performances SET sales_open_at = sales_open_at - {0}, sales_close_at = sales_close_at - {0};
 UPDATE idempotency_keys SET created_at = created_at - {0};
-UPDATE completed_places SET completed_at = completed_at - {0}"""
+UPDATE completed_places SET completed_at = completed_at - {0};
+UPDATE ended_places SET ended_at = ended_at - {0};
+UPDATE rooms SET short_since = short_since - {0}"""
 
 
 @dataclass
@@ -187,24 +189,24 @@ class Sale:
             self._let_time_pass_in(room, round(seconds * 1000))
 
     def _let_time_pass_in(self, room: str, ms: int) -> None:
-        _, admitted, _, visits, _, settings, state = room_keys(room)
-        client = redis()
-        for user, deadline in client.zrange(admitted, 0, -1, withscores=True):
-            client.zadd(admitted, {user: deadline - ms})
-        for user, end in client.hgetall(visits).items():
-            client.hset(visits, user, int(end) - ms)
-        opens_at = int(client.hget(settings, "opens_at") or 0)
+        keys, client = room_keys(room), redis()
+        for user, deadline in client.zrange(keys.admitted, 0, -1, withscores=True):
+            client.zadd(keys.admitted, {user: deadline - ms})
+        for user, end in client.hgetall(keys.visits).items():
+            client.hset(keys.visits, user, int(end) - ms)
+        opens_at = int(client.hget(keys.settings, "opens_at") or 0)
         if opens_at:
-            client.hset(settings, "opens_at", opens_at - ms)
+            client.hset(keys.settings, "opens_at", opens_at - ms)
         for name, unit in (
             ("tokens_at", 1000),
             ("pace_at", 1),
             ("pace_since", 1),
+            ("recovering_since", 1),
             ("recovered_at", 1),
         ):
-            moment = client.hget(state, name)
+            moment = client.hget(keys.state, name)
             if moment is not None:
-                client.hset(state, name, int(moment) - ms * unit)
+                client.hset(keys.state, name, int(moment) - ms * unit)
 
 
 def empty_everything(app: ConcertApp) -> None:

@@ -20,7 +20,8 @@ from concert.api.schemas import (
 from concert.api.schemas import NewDate as NewDateAsked
 from concert.catalogue.service import NewDate, add_dates, concert_listed, create_concert
 from concert.ground.errors import BadRequest
-from concert.waiting_room.rooms import Room, change_room, create_room
+from concert.waiting_room.records import Room
+from concert.waiting_room.rooms import change_room, create_room
 
 door = new_door("organiser", "Making concerts and setting rooms; with the organiser's key.")
 

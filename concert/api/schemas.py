@@ -268,6 +268,9 @@ class PlaceAnswer(BaseModel):
     admitted_until: dt.datetime | None = Field(description="Null unless admitted.")
     opens_at: dt.datetime | None = Field(description="When the room opens; null: it is open.")
     paused: bool
+    resumes_at: dt.datetime | None = Field(
+        description="When people are let in again after a loss of the line's data; null where there was none."
+    )
 
 
 class JoinAnswer(PlaceAnswer):

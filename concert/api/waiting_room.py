@@ -12,6 +12,7 @@ from concert.api.schemas import JoinAnswer, NewPlace, PlaceAnswer
 from concert.catalogue.service import concert_of
 from concert.ground.parts import part
 from concert.ground.streams import OpenStreams, limit_streams, stream_response
+from concert.reservations.service import leave_line
 from concert.waiting_room import service
 from concert.waiting_room.service import Place
 from concert.waiting_room.watch import OVER, watch_place
@@ -56,8 +57,8 @@ def get_enqueue() -> Response:
 )
 @takes("queue")
 def delete_enqueue() -> Response:
-    """Give up the place; joining again means the end of the line."""
-    service.leave(queue_token())
+    """Give up the place, and the seats that are held; joining again means the end of the line."""
+    leave_line(queue_token())
     return Response(status=204)
 
 
@@ -102,6 +103,7 @@ def place_document(place: Place) -> dict[str, Any]:
         "admitted_until": place.admitted_until,
         "opens_at": place.opens_at,
         "paused": place.paused,
+        "resumes_at": place.resumes_at,
     }
 
 

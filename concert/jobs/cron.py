@@ -22,7 +22,6 @@ UPKEEP: dict[str, Any] = {"queue_name": "upkeep", "job_timeout": 600, "ttl": 360
 
 cron.register(ticks.admit_everywhere, interval=1, **TICKS)
 cron.register(ticks.release_expired_holds, interval=1, **TICKS)
-cron.register(ticks.complete_paid_places, interval=10, **TICKS)
 cron.register(ticks.close_ended, interval=10, **TICKS)
 cron.register(upkeep.clean_idempotency_keys, interval=3600, **UPKEEP)
 cron.register(upkeep.forget_ended_places, interval=3600, **UPKEEP)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import structlog
 
 from concert.catalogue.service import lately_closed
 from concert.ground import events
+from concert.ground.errors import Unavailable
 from concert.ground.sale_health import note_tick
 from concert.reservations.service import tidy_expired
-from concert.waiting_room import rooms, service
+from concert.waiting_room import ended, rooms, service
+from concert.waiting_room.records import Room
 
 log = structlog.get_logger()
 
@@ -17,21 +21,16 @@ LATELY_SECONDS = 30
 
 
 def admit_everywhere() -> None:
-    """Let people into every open room, and tell the live pages."""
+    """Complete what was paid, let people into every open room, and tell the live pages.
+
+    What fails for one room is logged, and the others go on. The tick is noted as done only where
+    it was for all of them: nobody else would notice a room into which nobody is let.
+    """
+    worked = _alone(ended.settle_paid)
     for room in rooms.list_rooms():
-        rooms.mirror_room(room)
-        admission = service.admit(room.slug)
-        if admission.admitted or admission.ended:
-            log.info(
-                "admitted",
-                room=room.slug,
-                admitted=admission.admitted,
-                ended=admission.ended,
-                waiting=admission.waiting,
-                inside=admission.inside,
-            )
-            events.publish_room(room.slug, admission.admitted)
-    note_tick()
+        worked &= _alone(_tend, room)
+    if worked:
+        note_tick()
 
 
 def release_expired_holds() -> None:
@@ -41,12 +40,35 @@ def release_expired_holds() -> None:
         log.info("holds_released", seats=freed)
 
 
-def complete_paid_places() -> None:
-    """Complete the places that a payment has ended, where a crash has cut that off."""
-    service.complete_lately_paid(LATELY_SECONDS)
-
-
 def close_ended() -> None:
     """Tell the live pages which sales have ended."""
     for performance_id in lately_closed(LATELY_SECONDS):
         events.publish_closed(performance_id)
+
+
+def _tend(room: Room) -> None:
+    admission = service.tend(room)
+    if admission.admitted or admission.ended:
+        log.info(
+            "admitted",
+            room=room.slug,
+            admitted=admission.admitted,
+            ended=admission.ended,
+            waiting=admission.waiting,
+            inside=admission.inside,
+        )
+        events.publish_room(room.slug, admission.admitted)
+
+
+def _alone(work: Callable[..., object], *rooms: Room) -> bool:
+    """Do a part of a tick; where it fails, say so in the log and let the other parts be done."""
+    named = {"part": work.__name__.strip("_"), "room": rooms[0].slug if rooms else None}
+    try:
+        work(*rooms)
+    except Unavailable as error:
+        log.warning("tick_cut_off", **named, lacking=error.part)
+        return False
+    except Exception:
+        log.exception("tick_failed", **named)
+        return False
+    return True

@@ -7,9 +7,16 @@ from pathlib import Path
 # The function that holds seats; the migrations install this text.
 HOLD_SEATS = (Path(__file__).parent / "sql" / "hold_seats.sql").read_text(encoding="utf-8")
 
+# Hold seats for somebody whose place in a room is not completed; nothing comes back where it is.
+# Redis may not have been told of the payment yet, so the door alone cannot know.
 HOLD = """
-SELECT * FROM hold_seats(%s, %s, %s::smallint[], %s, %s * interval '1 second', %s,
-    %s::integer, %s::bigint, %s * interval '1 second', %s)"""
+SELECT held.* FROM (
+    SELECT %(user)s::uuid AS holder WHERE NOT EXISTS (
+        SELECT 1 FROM completed_places
+        WHERE room_slug = %(room)s AND user_id = %(user)s AND sequence >= %(sequence)s)
+) visitor, LATERAL hold_seats(visitor.holder, %(performance)s, %(wanted)s::smallint[], %(reservation)s,
+    %(hold)s * interval '1 second', %(limit)s, %(together)s::integer, %(sequence)s::bigint,
+    %(rehold)s * interval '1 second', %(lapsed_limit)s) held"""
 
 RESERVATION = """
 r.id, r.user_id, p.concert_id, r.performance_id, p.date, r.seat_nos, r.prices, r.amount,
@@ -56,6 +63,26 @@ WITH released AS (
 )
 SELECT released.performance_id, released.seat_nos, c.room_slug
 FROM released JOIN performances p ON p.id = released.performance_id JOIN concerts c ON c.id = p.concert_id"""
+
+# Give the seats of all of a user's live reservations behind a room back, in the same order.
+RELEASE_BEHIND = """
+WITH released AS (
+    SELECT r.id, r.performance_id, r.seat_nos FROM reservations r
+    JOIN performances p ON p.id = r.performance_id JOIN concerts c ON c.id = p.concert_id
+    WHERE r.user_id = %(user)s AND c.room_slug = %(room)s
+      AND r.status = 'held' AND r.held_until > statement_timestamp()
+    ORDER BY r.id FOR UPDATE OF r
+), locked AS (
+    SELECT s.performance_id, s.seat_no FROM seats s JOIN released r
+        ON s.performance_id = r.performance_id AND s.reservation_id = r.id
+    WHERE s.sold_at IS NULL ORDER BY s.performance_id, s.seat_no FOR UPDATE OF s
+), freed AS (
+    UPDATE seats s SET reservation_id = NULL, held_until = NULL FROM locked l
+    WHERE s.performance_id = l.performance_id AND s.seat_no = l.seat_no
+), cancelled AS (
+    UPDATE reservations r SET status = 'cancelled' FROM released WHERE r.id = released.id
+)
+SELECT performance_id, seat_nos FROM released"""
 
 # When the last of a user's live holds behind a room ends.
 HOLDS_UNTIL = """

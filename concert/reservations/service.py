@@ -32,6 +32,7 @@ from concert.ground.errors import (
     SalesNotOpen,
     SeatLimit,
     SeatTaken,
+    TokenExpired,
     TooManyLapsed,
     Unavailable,
     UnknownUser,
@@ -202,6 +203,22 @@ def release_reservation(user_id: UUID, reservation_id: UUID) -> None:
         log.warning("visit_not_shortened", room=room)
 
 
+def leave_line(token: QueueToken) -> None:
+    """Give up a place in line, and with it the seats that its user holds behind the room.
+
+    Raises:
+        TokenExpired: the place is completed.
+        TokenInvalid: the user has lined up again since.
+        Unavailable: PostgreSQL or Redis cannot be reached; asking again finishes it.
+    """
+    waiting_room.leave(token)
+    with connection() as link:
+        asked = {"user": token.user_id, "room": token.room}
+        rows = link.execute(queries.RELEASE_BEHIND, asked).fetchall()
+    for performance_id, seat_nos in rows:
+        events.publish_seats(performance_id, seat_nos, "available")
+
+
 def reservation_of(user_id: UUID, reservation_id: UUID) -> Reservation:
     """One of a user's reservations.
 
@@ -352,20 +369,22 @@ def _hold(
     settings = part(Settings)
     row = link.execute(
         queries.HOLD,
-        (
-            token.user_id,
-            performance.performance_id,
-            array(wanted),
-            made,
-            settings.hold_seconds,
-            settings.max_seats_per_user,
-            together,
-            token.sequence,
-            settings.rehold_seconds,
-            settings.max_lapsed_holds,
-        ),
+        {
+            "user": token.user_id,
+            "room": token.room,
+            "sequence": token.sequence,
+            "performance": performance.performance_id,
+            "wanted": array(wanted),
+            "reservation": made,
+            "hold": settings.hold_seconds,
+            "limit": settings.max_seats_per_user,
+            "together": together,
+            "rehold": settings.rehold_seconds,
+            "lapsed_limit": settings.max_lapsed_holds,
+        },
     ).fetchone()
-    assert row is not None
+    if row is None:
+        raise TokenExpired("This place has ended with a payment; line up again for more.")
     outcome, _, seats, prices, amount, held_at, held_until = row
     if outcome != "held":
         if together is None:

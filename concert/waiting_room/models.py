@@ -1,4 +1,4 @@
-"""The tables of rooms and of places that a payment has completed."""
+"""The tables of rooms, and of places that are over."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from sqlalchemy import (
     CheckConstraint,
     DateTime,
     ForeignKey,
+    Index,
     Integer,
     String,
     Uuid,
     func,
     text,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from concert.ground.database import Base
@@ -28,7 +30,13 @@ class Room(Base):
 
     ``version`` counts the changes, so that an older mirror never replaces a newer one.
     ``epoch`` counts how often the room was built up in Redis: 0 means never, and
-    more than 1 means that Redis has lost the room's places before.
+    more than 1 means that Redis has lost the room's places before. ``losses`` are the
+    sequence numbers up to which places may have been lost, the oldest first.
+
+    The tick keeps what must outlive Redis: the greatest numbers that were let in and given,
+    and the longest time (seconds) after which somebody in line may have been told to
+    ask again; ``short_since`` is since when the line has been too short for that.
+    ``admitted_before_loss`` is ``admitted_sequence`` as it was at the last loss.
     """
 
     __tablename__ = "rooms"
@@ -49,17 +57,49 @@ class Room(Base):
     paused: Mapped[bool] = mapped_column(server_default=text("false"))
     version: Mapped[int] = mapped_column(Integer, server_default=text("1"))
     epoch: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    admitted_sequence: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    admitted_before_loss: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    last_sequence: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    losses: Mapped[list[int]] = mapped_column(ARRAY(BigInteger), server_default=text("'{}'"))
+    longest_poll_seconds: Mapped[int] = mapped_column(Integer, server_default=text("2"))
+    short_since: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+
+class EndedPlace(Base):
+    """The newest place of a user in a room that is over; written by the tick, and by whoever leaves.
+
+    Redis forgets; this does not. The user may be one that the database does not know:
+    joining a line does not ask. A payment's places are in :class:`CompletedPlace`, but for
+    those that had a further number.
+    """
+
+    __tablename__ = "ended_places"
+    __table_args__ = (
+        CheckConstraint("status IN ('left', 'expired', 'completed')", name="status_known"),
+    )
+
+    room_slug: Mapped[str] = mapped_column(ForeignKey("rooms.slug"), primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    sequence: Mapped[int] = mapped_column(BigInteger)
+    status: Mapped[str] = mapped_column(String(10))
+    ended_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), index=True)
 
 
 class CompletedPlace(Base):
     """A place that ended with a payment; written in the payment's transaction.
 
     Redis forgets; this does not. It keeps a spent queue token spent when Redis has
-    lost its data, and lets a job finish what a crash has cut off.
+    lost its data, and lets a job finish what a crash has cut off: ``told_at`` is when
+    Redis has certainly been told.
     """
 
     __tablename__ = "completed_places"
+    __table_args__ = (
+        Index(
+            "ix_completed_places_untold", "completed_at", postgresql_where=text("told_at IS NULL")
+        ),
+    )
 
     room_slug: Mapped[str] = mapped_column(ForeignKey("rooms.slug"), primary_key=True)
     user_id: Mapped[UUID] = mapped_column(Uuid, ForeignKey("users.id"), primary_key=True)
@@ -67,3 +107,4 @@ class CompletedPlace(Base):
     completed_at: Mapped[datetime] = mapped_column(
         DateTime(timezone=True), server_default=func.clock_timestamp(), index=True
     )
+    told_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))

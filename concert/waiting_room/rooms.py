@@ -1,4 +1,4 @@
-"""Rooms: their settings in PostgreSQL, and the mirror of them in Redis."""
+"""Rooms: their settings, which PostgreSQL keeps, and how many people are in them."""
 
 from __future__ import annotations
 
@@ -11,29 +11,21 @@ from typing import Any
 import structlog
 
 from concert.ground.database import connection
-from concert.ground.errors import BadRequest, NotFound, Unavailable
+from concert.ground.errors import BadRequest, DomainError, NotFound, Unavailable
 from concert.ground.redis_client import redis, unavailable_on_failure
 from concert.waiting_room.keys import room_keys
+from concert.waiting_room.mirror import mirror_room
 from concert.waiting_room.models import LONGEST_SLUG
-from concert.waiting_room.scripts import MIRROR
+from concert.waiting_room.records import COLUMNS, LIST, LOCK, READ, Room
 
 log = structlog.get_logger()
 
-# After Redis has lost a room, nobody is let in for this long: everybody who was in
-# line asks again within it (MOST_POLL_SECONDS), and is put back in order.
-RECOVERY_SECONDS = 40
-
-COLUMNS = "slug, capacity, admit_per_minute, entry_seconds, visit_seconds, opens_at, paused, version, epoch"
-READ = f"SELECT {COLUMNS} FROM rooms WHERE slug = %s"
-LIST = f"SELECT {COLUMNS} FROM rooms ORDER BY slug"
 CREATE = f"INSERT INTO rooms (slug) VALUES (%s) ON CONFLICT DO NOTHING RETURNING {COLUMNS}"
 CHANGE = f"""
 UPDATE rooms SET
     capacity = %(capacity)s, admit_per_minute = %(admit_per_minute)s, entry_seconds = %(entry_seconds)s,
     visit_seconds = %(visit_seconds)s, opens_at = %(opens_at)s, paused = %(paused)s, version = version + 1
 WHERE slug = %(slug)s RETURNING {COLUMNS}"""
-LOCK = f"{READ} FOR UPDATE"
-BUILD_UP = "UPDATE rooms SET epoch = epoch + 1 WHERE slug = %s"
 
 LIMITS = {
     "capacity": (1, 1_000_000),
@@ -43,19 +35,15 @@ LIMITS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Room:
-    """A room's settings: people, people a minute, seconds, and when it opens (None: it is open)."""
+class NotYetInEffect(Unavailable):
+    """A change of a room is written down, and waits for Redis."""
 
-    slug: str
-    capacity: int
-    admit_per_minute: int
-    entry_seconds: int
-    visit_seconds: int
-    opens_at: datetime | None
-    paused: bool
-    version: int
-    epoch: int
+    def __init__(self) -> None:
+        super().__init__("The waiting room")
+        DomainError.__init__(
+            self,
+            "The change is saved. It takes effect by itself as soon as the waiting room can be reached again.",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +83,7 @@ def create_room(slug: str, changes: Mapping[str, Any]) -> tuple[Room, bool]:
 
     Raises:
         BadRequest: the name or a setting is out of range.
+        NotYetInEffect: it is written down, and Redis cannot be reached.
     """
     if len(slug) > LONGEST_SLUG or not re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", slug):
         raise BadRequest(f"A room's name has 1 to {LONGEST_SLUG} of a-z, 0-9 and - between them.")
@@ -110,6 +99,7 @@ def change_room(slug: str, changes: Mapping[str, Any]) -> Room:
     Raises:
         BadRequest: a setting is unknown or out of range.
         NotFound: there is no such room.
+        NotYetInEffect: the change is written down, and Redis cannot be reached.
     """
     _check(changes)
     with connection() as link, link.transaction():
@@ -118,50 +108,12 @@ def change_room(slug: str, changes: Mapping[str, Any]) -> Room:
             raise NotFound("There is no such room.")
         changed = link.execute(CHANGE, {**asdict(Room(*row)), **changes}).fetchone()
         assert changed is not None
-    room = Room(*changed)
     try:
-        mirror_room(room)
-    except Unavailable:
+        return mirror_room(Room(*changed))
+    except Unavailable as error:
         # The next tick mirrors every room again, as soon as Redis is back.
         log.warning("room_not_mirrored", room=slug)
-    return room
-
-
-def mirror_room(room: Room) -> None:
-    """Write a room's settings to Redis, and note where Redis did not know the room.
-
-    Raises:
-        Unavailable: Redis cannot be reached.
-    """
-    with unavailable_on_failure():
-        known = redis().exists(room_keys(room.slug)[5])
-    if not known:
-        build_up(room.slug)
-        return
-    _mirror(room, recovery_seconds=0)
-
-
-def build_up(slug: str) -> None:
-    """Make Redis know a room that it does not know; after a loss, nobody is let in for a while.
-
-    Raises:
-        NotFound: there is no such room.
-    """
-    # The row stays locked until Redis knows the room, so that of many instances that miss it
-    # at once the first builds it up, and those after it do not take that for a loss.
-    with connection() as link, link.transaction():
-        row = link.execute(LOCK, (slug,)).fetchone()
-        if row is None:
-            raise NotFound("There is no such room.")
-        with unavailable_on_failure():
-            if redis().exists(room_keys(slug)[5]):
-                return
-        link.execute(BUILD_UP, (slug,))
-        room = Room(*row)
-        lost = room.epoch > 0
-        if lost:
-            log.warning("room_rebuilt", room=slug, recovery_seconds=RECOVERY_SECONDS)
-        _mirror(room, recovery_seconds=RECOVERY_SECONDS if lost else 0)
+        raise NotYetInEffect() from error
 
 
 def room_state(slug: str) -> RoomState:
@@ -174,25 +126,11 @@ def room_state(slug: str) -> RoomState:
     counters = ("joined", "admitted", "expired", "completed", "left")
     with unavailable_on_failure():
         pipeline = redis().pipeline(transaction=False)
-        pipeline.zcard(keys[0])
-        pipeline.zcount(keys[1], f"({datetime.now(UTC).timestamp() * 1000:.0f}", "+inf")
-        pipeline.hmget(keys[6], *counters)
+        pipeline.zcard(keys.waiting)
+        pipeline.zcount(keys.admitted, f"({datetime.now(UTC).timestamp() * 1000:.0f}", "+inf")
+        pipeline.hmget(keys.state, *counters)
         waiting, inside, counts = pipeline.execute()
     return RoomState(waiting, inside, *(int(count or 0) for count in counts))
-
-
-def _mirror(room: Room, *, recovery_seconds: int) -> None:
-    opens_at = int(room.opens_at.timestamp() * 1000) if room.opens_at else 0
-    settings = (
-        room.capacity,
-        room.admit_per_minute,
-        room.entry_seconds * 1000,
-        room.visit_seconds * 1000,
-    )
-    MIRROR.run(
-        room_keys(room.slug),
-        (*settings, opens_at, int(room.paused), room.version, recovery_seconds * 1000),
-    )
 
 
 def _check(changes: Mapping[str, Any]) -> None:

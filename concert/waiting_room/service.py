@@ -10,23 +10,32 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 from uuid import UUID
 
+import structlog
+
 from concert.ground.database import connection
-from concert.ground.errors import NotAdmitted, TokenExpired, TokenInvalid
+from concert.ground.errors import NotAdmitted, TokenExpired, TokenInvalid, Unavailable
 from concert.ground.redis_client import redis, unavailable_on_failure
+from concert.waiting_room import ended
+from concert.waiting_room.answers import AdmitAnswer, EnterAnswer, PlaceAnswer
+from concert.waiting_room.ended import Ended, proof_of
 from concert.waiting_room.keys import room_keys
-from concert.waiting_room.rooms import build_up
+from concert.waiting_room.mirror import build_up, mirror_room, note_loss
+from concert.waiting_room.records import Room
 from concert.waiting_room.scripts import (
     ADMIT,
-    COMPLETE,
     END_HOLD,
     ENTER,
     FORGET,
     JOIN,
     LEAVE,
+    READMIT,
     RESTORE,
+    SETTLE,
     STATUS,
 )
 from concert.waiting_room.tokens import QueueToken
+
+log = structlog.get_logger()
 
 Status = Literal["waiting", "admitted", "completed", "expired", "left"]
 
@@ -36,6 +45,9 @@ PACE_WINDOW_SECONDS = 60.0
 MOST_AT_ONCE = 1000
 # The visit outlasts a hold by a moment, since the two ends are set by two clocks.
 GRACE_SECONDS = 5
+# How far back places that ended are told to Redis again after it has lost what was written last:
+# many times what a log or a replica can be behind.
+TOLD_AGAIN_SECONDS = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +55,9 @@ class Place:
     """One user's place in a room, at the moment it was asked for.
 
     ``position`` is 1 for the next; ``waiting`` counts people in line; times are
-    aware datetimes; ``estimated_wait_seconds`` is None until a pace was measured.
+    aware datetimes; ``estimated_wait_seconds`` is None until a pace was measured;
+    ``resumes_at`` is when people are let in again after a loss of Redis' data, None
+    where it has lost nothing.
     """
 
     token: QueueToken
@@ -55,6 +69,7 @@ class Place:
     admitted_until: datetime | None
     opens_at: datetime | None
     paused: bool
+    resumes_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,31 +88,49 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """What one call of :func:`admit` did, and what it left: numbers of people."""
+    """What one call of :func:`admit` did, and what it left: numbers of people.
+
+    ``newest`` and ``last`` are the greatest sequence numbers that were let in and given,
+    ``begins`` the one up to which places may have been lost; ``unsaved`` counts ended
+    places that PostgreSQL has not been told of.
+    """
 
     admitted: int
     ended: int
     waiting: int
     inside: int
+    newest: int
+    last: int
+    begins: int
+    unsaved: int
 
 
-IS_COMPLETED = (
-    "SELECT 1 FROM completed_places WHERE room_slug = %s AND user_id = %s AND sequence = %s"
-)
-LATELY_COMPLETED = """
-SELECT room_slug, user_id, sequence FROM completed_places
-WHERE completed_at > clock_timestamp() - %s * interval '1 second' ORDER BY completed_at LIMIT 5000"""
+# Write down what a room's line has come to; a number never falls.
+KEEP_UP = """
+UPDATE rooms SET
+    admitted_sequence = greatest(admitted_sequence, %(newest)s), last_sequence = greatest(last_sequence, %(last)s),
+    longest_poll_seconds = %(longest)s, short_since = CASE WHEN %(short)s THEN coalesce(short_since, statement_timestamp()) END
+WHERE slug = %(slug)s"""
 
 
-def join(room: str, user_id: UUID) -> Place:
+def join(room: str, user_id: UUID, earlier: QueueToken | None = None) -> Place:
     """Give a user a place in a room, or the place that the user has.
+
+    ``earlier`` is a token that the user still has; where Redis has lost its place and it
+    is not over, the user gets that place back.
 
     Raises:
         NotFound: there is no such room.
-        Unavailable: Redis cannot be reached.
+        Unavailable: Redis cannot be reached; or PostgreSQL, where the earlier place is lost.
     """
-    answer = _in_known_room(room, lambda: JOIN.run(room_keys(room), (user_id.bytes,)))
-    return _place(QueueToken(user_id, room, int(answer[1])), answer)
+    if earlier is not None and (earlier.user_id, earlier.room) == (user_id, room):
+        number = earlier.sequence
+        answer = _in_known_room(room, lambda: JOIN.run(room_keys(room), (user_id.bytes, number)))
+        if answer[0] != b"unknown":
+            return _joined(room, user_id, answer)
+        _restored(earlier)
+    answer = _in_known_room(room, lambda: JOIN.run(room_keys(room), (user_id.bytes, "")))
+    return _joined(room, user_id, answer)
 
 
 def place_of(token: QueueToken) -> Place:
@@ -108,11 +141,13 @@ def place_of(token: QueueToken) -> Place:
         TokenInvalid: the user has lined up again since.
         Unavailable: Redis cannot be reached.
     """
-    answer = _in_known_room(token.room, lambda: STATUS.run(room_keys(token.room), _whose(token)))
-    if answer[0] == b"unknown":
+    answer = PlaceAnswer(
+        *_in_known_room(token.room, lambda: STATUS.run(room_keys(token.room), _whose(token)))
+    )
+    if answer.status == b"unknown":
         answer = _restored(token)
-    if answer[0] in (b"completed", b"superseded"):
-        raise _refusal(answer[0].decode())
+    if answer.status in (b"completed", b"superseded", b"unknown"):
+        raise _refusal(answer.status)
     return _place(token, answer)
 
 
@@ -167,12 +202,16 @@ def enter(token: QueueToken, room: str, *, hold_seconds: int = 0) -> Visit:
             f"This is a place in the line of {token.room!r}; this concert's line is {room!r}."
         )
     lasting = (hold_seconds + GRACE_SECONDS) * 1000 if hold_seconds else 0
-    answer = _in_known_room(room, lambda: ENTER.run(room_keys(room), (*_whose(token), lasting)))
-    if answer[0] == b"admitted":
-        return Visit(token, int(answer[1]), int(answer[2]))
-    if answer[0] == b"unknown":
-        answer = _restored(token)
-    raise _refusal(answer[0].decode())
+    keys, asked = room_keys(room), (*_whose(token), lasting)
+    answer = EnterAnswer(*_in_known_room(room, lambda: ENTER.run(keys, asked)))
+    if answer.status == b"unknown":
+        found = _restored(token)
+        if found.status != b"admitted":
+            raise _refusal(found.status)
+        answer = EnterAnswer(*ENTER.run(keys, asked))
+    if answer.status == b"admitted":
+        return Visit(token, int(answer.deadline), int(answer.deadline_before))
+    raise _refusal(answer.status)
 
 
 def end_failed_hold(visit: Visit) -> None:
@@ -208,9 +247,18 @@ def leave(token: QueueToken) -> None:
         TokenInvalid: the user has lined up again since.
         Unavailable: Redis cannot be reached.
     """
-    answer = LEAVE.run(room_keys(token.room), _whose(token))
-    if answer[0] in (b"completed", b"superseded"):
-        raise _refusal(answer[0].decode())
+    status, sequence = LEAVE.run(room_keys(token.room), _whose(token))
+    if status == b"unknown":
+        _restored(token)
+        status, sequence = LEAVE.run(room_keys(token.room), _whose(token))
+    if status in (b"completed", b"superseded", b"unknown"):
+        raise _refusal(status)
+    if int(sequence):
+        try:
+            ended.save(token.room, [Ended(token.user_id, "left", int(sequence), ended.now_ms())])
+        except Unavailable:
+            # The tick writes it down when PostgreSQL is back; nobody needs PostgreSQL to leave.
+            log.warning("left_place_not_saved", room=token.room)
 
 
 def complete(token: QueueToken) -> None:
@@ -219,27 +267,7 @@ def complete(token: QueueToken) -> None:
     Raises:
         Unavailable: Redis cannot be reached.
     """
-    COMPLETE.run(room_keys(token.room), _whose(token))
-
-
-def complete_lately_paid(seconds: int) -> int:
-    """Complete every place whose payment was written in the last ``seconds``; returns how many there are.
-
-    The payment does so itself; this finishes what a crash or a lost Redis has cut off.
-
-    Raises:
-        Unavailable: PostgreSQL or Redis cannot be reached.
-    """
-    with connection() as link:
-        rows = link.execute(LATELY_COMPLETED, (seconds,)).fetchall()
-    if rows:
-        COMPLETE.load()
-        with unavailable_on_failure():
-            pipeline = redis().pipeline(transaction=False)
-            for room, user_id, sequence in rows:
-                COMPLETE.queue(pipeline, room_keys(room), (user_id.bytes, sequence))
-            pipeline.execute()
-    return len(rows)
+    SETTLE.run(room_keys(token.room), (token.user_id.bytes, "completed", token.sequence))
 
 
 def admit(room: str) -> Admission:
@@ -249,19 +277,49 @@ def admit(room: str) -> Admission:
         NotFound: there is no such room.
         Unavailable: Redis cannot be reached.
     """
-    admitted = ended = 0
+    admitted = over = 0
     while True:
-        answer = _in_known_room(room, lambda: ADMIT.run(room_keys(room), (MOST_AT_ONCE,)))
-        admitted, ended = admitted + answer[0], ended + answer[1]
-        if answer[0] < MOST_AT_ONCE and answer[1] < MOST_AT_ONCE:
-            return Admission(admitted, ended, answer[2], answer[3])
+        answer = AdmitAnswer(
+            *_in_known_room(room, lambda: ADMIT.run(room_keys(room), (MOST_AT_ONCE,)))
+        )
+        admitted, over = admitted + answer.admitted, over + answer.ended
+        if answer.admitted < MOST_AT_ONCE and answer.ended < MOST_AT_ONCE:
+            return Admission(
+                admitted,
+                over,
+                answer.waiting,
+                answer.inside,
+                int(answer.newest),
+                int(answer.sequence),
+                int(answer.begins),
+                answer.unsaved,
+            )
+
+
+def tend(room: Room) -> Admission:
+    """What a room needs every second: its settings in Redis, people let in, and PostgreSQL told
+    of what Redis must not be the only one to know.
+
+    Raises:
+        Unavailable: PostgreSQL or Redis cannot be reached.
+    """
+    room = mirror_room(room)
+    admission = admit(room.slug)
+    if admission.unsaved:
+        ended.save_unsaved(room.slug)
+    if admission.begins > max(room.losses, default=0):
+        _make_good(room, admission.begins)
+    _keep_up(room, admission)
+    return admission
 
 
 def forget_ended(room: str, older_than_seconds: int) -> int:
-    """Drop what Redis remembers of places that ended longer ago than their tokens last.
+    """Drop what Redis and PostgreSQL remember of places that ended longer ago than their tokens last.
+
+    Returns how many places Redis has dropped.
 
     Raises:
-        Unavailable: Redis cannot be reached.
+        Unavailable: PostgreSQL or Redis cannot be reached.
     """
     before = int((datetime.now(UTC).timestamp() - older_than_seconds) * 1000)
     cursor: Any = b"0"
@@ -270,7 +328,9 @@ def forget_ended(room: str, older_than_seconds: int) -> int:
         cursor, count = FORGET.run(room_keys(room), (cursor, before))
         dropped += count
         if cursor == b"0":
-            return dropped
+            break
+    ended.forget(room, older_than_seconds)
+    return dropped
 
 
 def poll_after(position: int, until_open: float, chance: float) -> float:
@@ -293,29 +353,80 @@ def _in_known_room(room: str, ask: Callable[[], Any]) -> Any:
     return answer
 
 
-def _restored(token: QueueToken) -> Any:
-    with connection() as link:
-        completed = link.execute(
-            IS_COMPLETED, (token.room, token.user_id, token.sequence)
-        ).fetchone()
-    if completed:
-        complete(token)
-        return [b"completed"]
-    return _in_known_room(token.room, lambda: RESTORE.run(room_keys(token.room), _whose(token)))
+def _joined(room: str, user_id: UUID, answer: Sequence[Any]) -> Place:
+    found = PlaceAnswer(*answer)
+    return _place(QueueToken(user_id, room, int(found.sequence)), found)
 
 
-def _refusal(status: str) -> Exception:
-    if status == "completed":
+def _restored(token: QueueToken) -> PlaceAnswer:
+    """What has become of a place that Redis does not know: over, or put back where it was."""
+    keys, proof = room_keys(token.room), proof_of(token)
+    if proof.ended:
+        # Redis is told, so that the next question is answered without PostgreSQL.
+        status, sequence = proof.ended
+        SETTLE.run(keys, (token.user_id.bytes, status, sequence))
+        answer = _in_known_room(token.room, lambda: STATUS.run(keys, _whose(token)))
+        found = PlaceAnswer(*answer)
+        # Where the user has a newer place, Redis cannot know of this one, but we do.
+        return found._replace(status=b"superseded") if found.status == b"unknown" else found
+    held_until = 0
+    if proof.held_until:
+        held_until = math.ceil((proof.held_until.timestamp() + GRACE_SECONDS) * 1000)
+    proven = (int(proof.was_inside), held_until, proof.loss_before, proof.loss_after)
+    return PlaceAnswer(
+        *_in_known_room(token.room, lambda: RESTORE.run(keys, (*_whose(token), *proven)))
+    )
+
+
+def _make_good(room: Room, loss: int) -> None:
+    """Tell Redis what it has lost of the last moments, while it lets nobody in.
+
+    A log or a replica may be a moment behind. What PostgreSQL was told in that moment is
+    told to Redis again; what nobody but the owner knows comes back with the token.
+    """
+    ended.settle_lately_ended(room.slug, TOLD_AGAIN_SECONDS)
+    while READMIT.run(room_keys(room.slug), (room.admitted_sequence, MOST_AT_ONCE)):
+        pass
+    if note_loss(room.slug, loss):
+        log.warning("redis_restarted", room=room.slug, recovery_seconds=room.recovery_seconds)
+
+
+def _keep_up(room: Room, admission: Admission) -> None:
+    until_open = (room.opens_at - datetime.now(UTC)).total_seconds() if room.opens_at else 0
+    now_longest = math.ceil(poll_after(max(1, admission.waiting), until_open, 1))
+    longest = room.longest_poll_seconds
+    if now_longest > longest or room.short_long_enough:
+        longest = now_longest
+    short = now_longest < longest
+    if (
+        admission.newest > room.admitted_sequence
+        or admission.last > room.last_sequence
+        or longest != room.longest_poll_seconds
+        or short != (room.short_since is not None)
+    ):
+        asked = {
+            "slug": room.slug,
+            "newest": admission.newest,
+            "last": admission.last,
+            "longest": longest,
+            "short": short,
+        }
+        with connection() as link:
+            link.execute(KEEP_UP, asked)
+
+
+def _refusal(status: bytes) -> Exception:
+    if status == b"completed":
         return TokenExpired("This place has ended with a payment; line up again for more.")
-    if status == "superseded":
+    if status in (b"superseded", b"unknown"):
         return TokenInvalid("You have lined up again since; use the newer queue token.")
-    if status == "left":
+    if status == b"left":
         return TokenInvalid("You have left the line; line up again.")
-    if status == "over":
+    if status == b"over":
         return NotAdmitted(
             "Your visit is over; you can still pay for the seats you hold, but not hold more."
         )
-    if status == "expired":
+    if status == b"expired":
         return NotAdmitted("Your turn is over; line up again.")
     return NotAdmitted("It is not your turn yet.")
 
@@ -326,41 +437,41 @@ def _readable(token: QueueToken, answer: Any) -> Place | None:
     if not isinstance(answer, list) or answer[0] not in readable:
         return None
     try:
-        return _place(token, answer)
+        return _place(token, PlaceAnswer(*answer))
     except (ValueError, TypeError, IndexError):
         return None  # A look of its own will fail likewise, and say why.
 
 
-def _place(token: QueueToken, answer: Sequence[Any]) -> Place:
-    status: Status = answer[0].decode()
-    now_ms, opens_ms = int(answer[5]), int(answer[6])
-    waiting = status == "waiting"
-    position = int(answer[2]) + 1 if waiting else None
-    paused = bool(answer[7])
+def _place(token: QueueToken, answer: PlaceAnswer) -> Place:
+    status: Status = answer.status.decode()  # type: ignore[assignment]  # the other statuses are refused before
+    now_ms, opens_ms, resumes_ms = int(answer.now), int(answer.opens_at), int(answer.resumes_at)
+    position = answer.ahead + 1 if status == "waiting" else None
     return Place(
         token=token,
         status=status,
         position=position,
-        waiting=int(answer[3]),
+        waiting=answer.waiting,
         estimated_wait_seconds=_estimated_wait(position, answer) if position else None,
         poll_after_seconds=poll_after(
             position or 1, max(0, opens_ms - now_ms) / 1000, random.random()
         ),
-        admitted_until=_moment(int(answer[4])) if status == "admitted" else None,
+        admitted_until=_moment(int(answer.deadline)) if status == "admitted" else None,
         opens_at=_moment(opens_ms) if opens_ms else None,
-        paused=paused,
+        paused=bool(answer.paused),
+        resumes_at=_moment(resumes_ms) if resumes_ms else None,
     )
 
 
-def _estimated_wait(position: int, answer: Sequence[Any]) -> int | None:
+def _estimated_wait(position: int, answer: PlaceAnswer) -> int | None:
     """The place divided by the pace measured over the last minute, in seconds."""
-    now_ms = int(answer[5])
-    pace, pace_at_ms, since_ms = float(answer[8]), int(answer[9]), int(answer[10])
+    now_ms = int(answer.now)
+    pace, pace_at_ms, since_ms = float(answer.pace), int(answer.pace_at), int(answer.pace_since)
     if not since_ms or pace <= 0:
         return None
-    faded = pace * math.exp((pace_at_ms - now_ms) / 1000 / PACE_WINDOW_SECONDS)
+    # Moments that lie ahead were written before the clock stepped back.
+    faded = pace * math.exp(min(0, pace_at_ms - now_ms) / 1000 / PACE_WINDOW_SECONDS)
     # The first tick's people are those of the second before it.
-    measured_seconds = (now_ms - since_ms) / 1000 + 1.0
+    measured_seconds = max(0, now_ms - since_ms) / 1000 + 1.0
     weight = PACE_WINDOW_SECONDS * (1 - math.exp(-measured_seconds / PACE_WINDOW_SECONDS))
     per_second = faded / weight
     return math.ceil(position / per_second) if per_second > 1e-4 else None

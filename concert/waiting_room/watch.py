@@ -200,11 +200,13 @@ def _same(before: Place, now: Place) -> bool:
         before.position,
         before.admitted_until,
         before.paused,
+        before.resumes_at,
         before.opens_at,
     ) == (
         now.status,
         now.position,
         now.admitted_until,
         now.paused,
+        now.resumes_at,
         now.opens_at,
     )

@@ -12,7 +12,8 @@ from concert.catalogue.service import Concert, Listed, Sales, concert_listed, li
 from concert.ground.errors import Unavailable
 from concert.reservations.service import seat_counts
 from concert.waiting_room.doors import Doors, doors_of
-from concert.waiting_room.rooms import Room, list_rooms, room_of
+from concert.waiting_room.records import Room
+from concert.waiting_room.rooms import list_rooms, room_of
 from concert.web.door import kept_queue_token, new_pages, render
 from concert.web.waiting_room import my_place
 

@@ -9,9 +9,11 @@ from flask import Response, render_template, request, url_for
 
 from concert.catalogue.service import Concert, concert_of, room_behind
 from concert.ground.errors import NotFound, TokenExpired, TokenInvalid
+from concert.reservations.service import leave_line
 from concert.waiting_room import service
 from concert.waiting_room.doors import doors_of
-from concert.waiting_room.rooms import Room, room_of, room_state
+from concert.waiting_room.records import Room
+from concert.waiting_room.rooms import room_of, room_state
 from concert.waiting_room.service import Place
 from concert.waiting_room.tokens import QueueToken
 from concert.web.door import (
@@ -48,7 +50,8 @@ def room(slug: str) -> Response:
 def join(slug: str) -> Response:
     """Line up, or go back to the place that I have."""
     room_of(slug)
-    place = service.join(slug, user_or_new())
+    user_id = user_or_new()
+    place = service.join(slug, user_id, earlier=queue_token(slug))
     keep_queue_token(place.token)
     if place.position:
         keep_for_a_day(_start_cookie(slug), str(place.position))
@@ -57,12 +60,12 @@ def join(slug: str) -> Response:
 
 @pages.post("/rooms/<slug>/leave")
 def leave(slug: str) -> Response:
-    """Give up my place."""
+    """Give up my place, and the seats that I hold."""
     room_of(slug)
     token = queue_token(slug)
     if token is not None:
         try:
-            service.leave(token)
+            leave_line(token)
         except (TokenExpired, TokenInvalid):
             pass  # It was over already.
     drop_queue_token(slug)

@@ -5,7 +5,7 @@ calls it as before goes on: what is new has defaults. A reservation knows the pl
 which it was made.
 
 Revision: 0003
-After: 0001
+After: 0002
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = '0003'
-down_revision = '0001'
+down_revision = '0002'
 branch_labels = None
 depends_on = None
 

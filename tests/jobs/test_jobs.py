@@ -27,7 +27,6 @@ from tests.waiting import wait_until
 INTERVALS = {
     "admit_everywhere": 1,
     "release_expired_holds": 1,
-    "complete_paid_places": 10,
     "close_ended": 10,
     "clean_idempotency_keys": 3600,
     "forget_ended_places": 3600,
@@ -196,17 +195,17 @@ def test_letting_people_in_is_told(sale: Sale, facts: Any) -> None:
 def test_a_place_whose_completion_a_crash_cut_off_is_completed_by_the_next_tick(sale: Sale) -> None:
     concert = sale.concert(price=0)
     fan = sale.admitted_fan(concert)
-    place = redis().hgetall(room_keys("main")[2])
+    place = redis().hgetall(room_keys("main").sequences)
     fan.hold(concert, 1)
     fan.pay(concert, 1)
     keys = room_keys("main")
     (user, sequence) = next(iter(place.items()))
-    redis().hdel(keys[4], user)
-    redis().hset(keys[2], user, sequence)
-    redis().zadd(keys[1], {user: int(time.time() * 1000) + 60_000})
+    redis().hdel(keys.ended, user)
+    redis().hset(keys.sequences, user, sequence)
+    redis().zadd(keys.admitted, {user: int(time.time() * 1000) + 60_000})
     assert fan.place().json["status"] == "admitted"
     for _ in range(2):
-        ticks.complete_paid_places()
+        ticks.admit_everywhere()
         assert fan.place().json["code"] == "token_expired"
 
 
@@ -260,7 +259,7 @@ def test_what_redis_remembers_of_ended_places_is_forgotten_with_their_tokens(
     fan = sale.fan()
     fan.join()
     fan.call("DELETE", "/v1/enqueues")
-    ended = room_keys("main")[4]
+    ended = room_keys("main").ended
     upkeep.forget_ended_places()
     assert redis().hlen(ended) == 1
     ((user, value),) = redis().hgetall(ended).items()

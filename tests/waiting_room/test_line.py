@@ -234,7 +234,7 @@ class RoomMachine(RuleBasedStateMachine):
 
     @invariant()
     def redis_and_the_model_agree(self) -> None:
-        waiting, admitted = room_keys(ROOM)[:2]
+        waiting, admitted = room_keys(ROOM).waiting, room_keys(ROOM).admitted
         known = {user_id.bytes: name for name, user_id in self.users.items()}
         in_line = redis().zrange(waiting, 0, -1, withscores=True)
         assert [(known[user], int(score)) for user, score in in_line] == [

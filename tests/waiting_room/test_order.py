@@ -49,7 +49,7 @@ def join_from_everywhere(four: Crew, count: int) -> dict[UUID, int]:
 
 def inside() -> dict[UUID, int]:
     """Who is in the room, with the deadline in ms."""
-    found = redis().zrange(room_keys(ROOM)[1], 0, -1, withscores=True)
+    found = redis().zrange(room_keys(ROOM).admitted, 0, -1, withscores=True)
     return {UUID(bytes=user): int(deadline) for user, deadline in found}
 
 
@@ -115,7 +115,7 @@ def admit_from_everywhere(
         most = max(most, len(now_inside))
         for user, deadline in now_inside.items():
             moments.setdefault(user, deadline / 1000 - ENTRY + passed)
-        sequences = redis().hgetall(room_keys(ROOM)[2])
+        sequences = redis().hgetall(room_keys(ROOM).sequences)
         for user in chance.sample(sorted(now_inside), round(len(now_inside) * leaving)):
             service.leave(QueueToken(user, ROOM, int(sequences[user.bytes])))
         seconds = chance.uniform(0.3, 1)
@@ -198,7 +198,7 @@ def test_a_room_that_redis_meets_for_the_first_time_lets_the_first_ones_in(
         redis().delete(*room_keys(slug))
         sale_begins_anew(slug)
         four.storm([joining(slug, [uuid4()]) for _ in range(24)])
-        assert redis().zcard(room_keys(slug)[0]) == 0, "somebody waits in an empty room"
+        assert redis().zcard(room_keys(slug).waiting) == 0, "somebody waits in an empty room"
 
 
 def sale_begins_anew(slug: str) -> None:

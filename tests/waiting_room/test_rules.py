@@ -12,7 +12,7 @@ from concert.ground.database import Database, connection
 from concert.ground.parts import part
 from concert.ground.redis_client import redis
 from concert.ground.settings import Settings
-from concert.waiting_room import rooms, service
+from concert.waiting_room import ended, rooms, service
 from concert.waiting_room.keys import room_keys
 from concert.waiting_room.tokens import queue_token_of
 from tests.sale import Fan, Sale
@@ -73,7 +73,7 @@ def test_sequence_numbers_keep_rising_after_redis_has_lost_its_data(sale: Sale) 
 
 def test_sequence_numbers_keep_rising_where_the_clock_of_redis_is_behind(sale: Sale) -> None:
     last = queue_token_of(line_up(sale, 1)[0].queue_token).sequence + 3_600_000_000
-    redis().hset(room_keys("main")[6], "sequence", last)
+    redis().hset(room_keys("main").state, "sequence", last)
     numbers = [queue_token_of(fan.queue_token).sequence for fan in line_up(sale, 2)]
     assert numbers == [last + 1, last + 2]
 
@@ -338,16 +338,12 @@ def test_after_a_loss_nobody_is_let_in_until_all_could_come_back(full: Sale) -> 
     fans = line_up(full, 2)
     redis().flushall()
     (late,) = line_up(full, 1)
-    full.let_time_pass(rooms.RECOVERY_SECONDS - 2)
+    full.let_time_pass(rooms.room_of("main").recovery_seconds - 2)
     assert full.admit() == 0
     assert statuses([late, *fans]) == ["waiting"] * 3
     full.let_time_pass(3)
     assert full.admit() == 1
     assert statuses([*fans, late]) == ["admitted", "waiting", "waiting"]
-
-
-def test_the_recovery_lasts_longer_than_anybody_is_asked_to_wait_before_asking_again() -> None:
-    assert service.poll_after(10**7, 10**7, 1) < rooms.RECOVERY_SECONDS
 
 
 def test_a_completed_place_stays_completed_after_a_loss(full: Sale) -> None:
@@ -357,15 +353,7 @@ def test_a_completed_place_stays_completed_after_a_loss(full: Sale) -> None:
     redis().flushall()
     assert fan.place().json["code"] == "token_expired"
     assert fan.seats(concert).json["code"] == "token_expired"
-    assert redis().zcard(room_keys("main")[0]) == 0
-
-
-def test_an_admitted_place_that_was_lost_waits_at_the_front(full: Sale) -> None:
-    concert, (fan, other) = full.concert(), line_up(full, 2)
-    redis().flushall()
-    assert other.place().json["status"] == "waiting"
-    assert fan.seats(concert).json["code"] == "not_admitted"
-    assert positions([fan, other]) == [1, 2]
+    assert redis().zcard(room_keys("main").waiting) == 0
 
 
 # Settings, instances, upkeep.
@@ -395,13 +383,13 @@ def test_an_older_setting_never_replaces_a_newer_one(sale: Sale) -> None:
     older = rooms.room_of("main")
     newer = rooms.change_room("main", {"capacity": 5})
     rooms.mirror_room(older)
-    assert int(redis().hget(room_keys("main")[5], "capacity")) == newer.capacity == 5
+    assert int(redis().hget(room_keys("main").settings, "capacity")) == newer.capacity == 5
 
 
 def test_settings_changed_while_redis_had_lost_the_room_are_there_afterwards(sale: Sale) -> None:
     redis().flushall()
     rooms.change_room("main", {"capacity": 7})
-    assert int(redis().hget(room_keys("main")[5], "capacity")) == 7
+    assert int(redis().hget(room_keys("main").settings, "capacity")) == 7
 
 
 def test_admitting_again_changes_nothing(full: Sale) -> None:
@@ -421,11 +409,9 @@ def test_a_place_that_a_crash_left_open_after_a_payment_is_completed_by_the_job(
             (token.user_id, token.sequence),
         )
     assert fan.place().json["status"] == "admitted"
-    assert service.complete_lately_paid(30) == 1
+    assert ended.settle_paid() == 1
     assert fan.place().json["code"] == "token_expired"
-    assert service.complete_lately_paid(30) == 1
-    sale.let_time_pass(31)
-    assert service.complete_lately_paid(30) == 0
+    assert ended.settle_paid() == 0
 
 
 def test_the_job_that_completes_paid_places_leaves_a_newer_place_alone(sale: Sale) -> None:
@@ -433,7 +419,7 @@ def test_the_job_that_completes_paid_places_leaves_a_newer_place_alone(sale: Sal
     fan.hold(concert, 1)
     assert fan.pay(concert, 1).status_code == 200
     assert fan.join().json["status"] == "admitted"
-    service.complete_lately_paid(30)
+    assert ended.settle_paid() == 1
     assert fan.place().json["status"] == "admitted"
 
 
@@ -441,14 +427,14 @@ def test_places_that_ended_longer_ago_than_their_tokens_are_forgotten(sale: Sale
     fans = line_up(sale, 3)
     for fan in fans[:2]:
         fan.call("DELETE", "/v1/enqueues")
-    ended = room_keys("main")[4]
-    assert redis().hlen(ended) == 2
+    key = room_keys("main").ended
+    assert redis().hlen(key) == 2
     assert service.forget_ended("main", 3600) == 0
     long_ago = int((datetime.now(UTC) - timedelta(hours=2)).timestamp() * 1000)
-    status = redis().hget(ended, fans[0].user_id.bytes).decode().rpartition(":")[0]
-    redis().hset(ended, fans[0].user_id.bytes, f"{status}:{long_ago}")
+    status = redis().hget(key, fans[0].user_id.bytes).decode().rpartition(":")[0]
+    redis().hset(key, fans[0].user_id.bytes, f"{status}:{long_ago}")
     assert service.forget_ended("main", 3600) == 1
-    assert redis().hkeys(ended) == [fans[1].user_id.bytes]
+    assert redis().hkeys(key) == [fans[1].user_id.bytes]
 
 
 def test_rooms_are_lines_of_their_own(full: Sale) -> None:

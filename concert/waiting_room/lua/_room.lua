@@ -6,15 +6,23 @@
 --   KEYS[2] admitted   sorted set   user -> deadline (ms): to show up by, then when the visit ends
 --   KEYS[3] sequences  hash         user -> sequence number of an admitted user
 --   KEYS[4] visits     hash         user -> end of the visit without holds (ms), once shown up
---   KEYS[5] ended      hash         user -> "status:sequence:ended at (ms)" of a place that is over
---   KEYS[6] settings   hash         capacity, admit_per_minute, entry_ms, visit_ms, opens_at (ms, 0: open), paused, version
---   KEYS[7] state      hash         sequence (last given), joined, admitted, expired, completed, left,
---                                   tokens and tokens_at (bucket), pace, pace_at and pace_since (ms), recovered_at (ms)
+--   KEYS[5] ended      hash         user -> "status:sequence:ended at (ms)" of a place that is over; where the place
+--                                   had several numbers, the greatest, and ":its own number" behind it
+--   KEYS[6] settings   hash         capacity, admit_per_minute, entry_ms, visit_ms, opens_at (ms, 0: open), paused, version;
+--                                   recovery_ms (how long nobody is let in after a loss)
+--   KEYS[7] state      hash         sequence (last given), newest (greatest number that was let in),
+--                                   joined, admitted, expired, completed, left,
+--                                   tokens and tokens_at (bucket), pace, pace_at and pace_since (ms),
+--                                   run_id (of the server that this data is whole on),
+--                                   begins (number up to which places may have been lost),
+--                                   recovering_since and recovered_at (ms; only during the pause after a loss)
+--   KEYS[8] unsaved    hash         user -> as in ended, of places that PostgreSQL has not been told of yet
+--   KEYS[9] aliases    hash         user -> ",number,number,": further numbers of the user's one place
 -- A user is the 16 bytes of a UUID. Sequence numbers are microseconds of Redis' clock,
 -- or one more than the last where that is larger: unique, and rising even after a loss.
 
-local WAITING, ADMITTED, SEQUENCES, VISITS, ENDED, SETTINGS, STATE =
-  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
+local WAITING, ADMITTED, SEQUENCES, VISITS, ENDED, SETTINGS, STATE, UNSAVED, ALIASES =
+  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
 
 local time = redis.call('TIME')
 local now_us = tonumber(time[1]) * 1000000 + tonumber(time[2])
@@ -44,20 +52,80 @@ local function require_memory()
   redis.call('ZADD', WAITING, 'XX', 0, '')
 end
 
-local function is_open(room)
-  if room.paused or now < room.opens_at then
-    return false
-  end
-  return now >= tonumber(redis.call('HGET', STATE, 'recovered_at') or '0')
+-- The pause after a loss, in which nobody is let in: everybody who was in line can come back.
+local function begin_recovery(recovery_ms)
+  redis.call('HSET', STATE, 'recovering_since', whole(now), 'recovered_at', whole(now + recovery_ms))
 end
 
-local function end_place(user, status, sequence)
+local function is_recovering()
+  local pause = redis.call('HMGET', STATE, 'recovering_since', 'recovered_at')
+  if not pause[2] then
+    return false
+  end
+  local since, ends = tonumber(pause[1] or '0'), tonumber(pause[2])
+  if since > now then
+    -- The clock has stepped back: the pause lasts as long as it was meant to, not as long as the step.
+    begin_recovery(ends - since)
+    return true
+  end
+  return now < ends
+end
+
+local function is_open(room)
+  return not room.paused and now >= room.opens_at and not is_recovering()
+end
+
+-- Whether this server is the one on which the room's data is whole. Another run of the server,
+-- or a replica in its place, may lack what was written last. INFO costs more than the rest
+-- of a join, so it is only asked for where somebody may be let in.
+-- Returns whether it is, and this server's own id.
+local function same_server()
+  local run_id = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
+  return redis.call('HGET', STATE, 'run_id') == run_id, run_id
+end
+
+local function greatest_of(sequence, aliases)
+  local greatest = sequence
+  for alias in string.gmatch(aliases, '%d+') do
+    if tonumber(alias) > tonumber(greatest) then
+      greatest = alias
+    end
+  end
+  return greatest
+end
+
+-- Write down that a place is over, here and for PostgreSQL. `own` is given where it had several numbers.
+local function note_ended(user, status, sequence, own)
+  local ended = status .. ':' .. sequence .. ':' .. whole(now)
+  if own and own ~= sequence then
+    ended = ended .. ':' .. own
+  end
+  redis.call('HSET', ENDED, user, ended)
+  -- A payment has written the number it was made with to PostgreSQL itself.
+  if status ~= 'completed' or own then
+    redis.call('HSET', UNSAVED, user, ended)
+  end
+end
+
+local function remove(user)
   redis.call('ZREM', WAITING, user)
   redis.call('ZREM', ADMITTED, user)
   redis.call('HDEL', SEQUENCES, user)
   redis.call('HDEL', VISITS, user)
-  redis.call('HSET', ENDED, user, status .. ':' .. sequence .. ':' .. whole(now))
+end
+
+-- End the place that a user has, and with it every number that stands for it. Returns the greatest.
+local function end_place(user, status, sequence)
+  remove(user)
+  local aliases = redis.call('HGET', ALIASES, user)
+  local greatest = sequence
+  if aliases then
+    redis.call('HDEL', ALIASES, user)
+    greatest = greatest_of(sequence, aliases)
+  end
+  note_ended(user, status, greatest, aliases and sequence)
   redis.call('HINCRBY', STATE, status, 1)
+  return greatest
 end
 
 -- End the turns that are over, the oldest first, `most` of them at the most.
@@ -77,15 +145,22 @@ local function free_slots(room)
   local limit = room.admit_per_minute
   local size = math.max(1, math.ceil(limit / 40))
   local bucket = redis.call('HMGET', STATE, 'tokens', 'tokens_at')
-  local tokens = tonumber(bucket[1] or size)
-  local elapsed = math.max(0, now_us - tonumber(bucket[2] or now_us))
-  tokens = math.min(size, tokens + elapsed * (limit - size + 1) / 60000100)
+  local tokens, filled_at = tonumber(bucket[1] or size), tonumber(bucket[2] or now_us)
+  if filled_at > now_us then
+    -- The clock has stepped back: the bucket fills from now on, not after the size of the step.
+    filled_at = now_us
+    redis.call('HSET', STATE, 'tokens_at', whole(now_us))
+  end
+  tokens = math.min(size, tokens + (now_us - filled_at) * (limit - size + 1) / 60000100)
   local inside = redis.call('ZCOUNT', ADMITTED, '(' .. whole(now), '+inf')
   return math.max(0, math.min(room.capacity - inside, math.floor(tokens))), tokens
 end
 
-local function take_tokens(tokens, taken)
-  redis.call('HSET', STATE, 'tokens', string.format('%.9f', tokens - taken), 'tokens_at', whole(now_us))
+-- Write down that `taken` people were let in, the last of them with the number `sequence`.
+local function take_tokens(tokens, taken, sequence)
+  local newest = math.max(tonumber(redis.call('HGET', STATE, 'newest') or '0'), tonumber(sequence))
+  redis.call('HSET', STATE, 'tokens', string.format('%.9f', tokens - taken), 'tokens_at', whole(now_us),
+    'newest', whole(newest))
   redis.call('HINCRBY', STATE, 'admitted', taken)
 end
 
@@ -94,48 +169,75 @@ local function let_in(room, user, sequence)
   redis.call('HSET', SEQUENCES, user, sequence)
 end
 
--- What every verb about one place answers:
+-- What every verb about one place answers; PlaceAnswer in answers.py names the positions:
 -- {status, sequence, people ahead, people waiting, deadline (ms), now (ms), opens_at (ms), paused,
---  pace, pace_at, pace_since}
+--  pace, pace_at, pace_since, end of the pause after a loss (ms; 0: there is none)}
 local function place(room, status, sequence, ahead, deadline)
-  local state = redis.call('HMGET', STATE, 'pace', 'pace_at', 'pace_since')
+  local state = redis.call('HMGET', STATE, 'pace', 'pace_at', 'pace_since', 'recovered_at')
+  local resumes_at = state[4]
+  if not resumes_at or tonumber(resumes_at) <= now then
+    resumes_at = '0'
+  end
   return {
     status, sequence, ahead, redis.call('ZCARD', WAITING), deadline, whole(now),
     whole(room.opens_at), room.paused and 1 or 0,
-    state[1] or '0', state[2] or '0', state[3] or '0',
+    state[1] or '0', state[2] or '0', state[3] or '0', resumes_at,
   }
 end
 
--- What has become of a user whose token carries `sequence`.
--- Returns a status and, where it has one, the deadline (ms). 'superseded': the user has
--- lined up again since; 'unknown': Redis does not remember the place.
-local function standing(user, sequence)
+-- The place that a user has now: its number, 'waiting' or 'admitted', and the deadline (ms)
+-- of the latter; nil where there is none. A turn that is over ends here.
+local function live(user)
   local current = redis.call('ZSCORE', WAITING, user)
   if current then
-    return whole(tonumber(current)) == sequence and 'waiting' or 'superseded'
+    return whole(tonumber(current)), 'waiting'
   end
   current = redis.call('HGET', SEQUENCES, user)
-  if current then
-    if current ~= sequence then
-      return 'superseded'
-    end
-    local deadline = tonumber(redis.call('ZSCORE', ADMITTED, user))
-    if deadline > now then
-      return 'admitted', deadline
-    end
-    end_place(user, 'expired', sequence)
-    return 'expired'
+  if not current then
+    return nil
   end
-  local ended = redis.call('HGET', ENDED, user)
-  if ended then
-    local status, last = string.match(ended, '^(%a+):(%d+):')
-    if last == sequence then
-      return status
-    end
-    if tonumber(last) > tonumber(sequence) then
-      return 'superseded'
-    end
+  local deadline = tonumber(redis.call('ZSCORE', ADMITTED, user))
+  if deadline > now then
+    return current, 'admitted', deadline
   end
-  return 'unknown'
+  end_place(user, 'expired', current)
+  return nil
+end
+
+-- What `key` (ENDED or UNSAVED) says of a number: the status, 'superseded', or nil.
+local function remembered(key, user, sequence)
+  local ended = redis.call('HGET', key, user)
+  if not ended then
+    return nil
+  end
+  local status, last = string.match(ended, '^(%a+):(%d+):')
+  if last == sequence or string.match(ended, '^%a+:%d+:%d+:(%d+)$') == sequence then
+    return status
+  end
+  return tonumber(last) > tonumber(sequence) and 'superseded' or nil
+end
+
+-- What has become of a user whose token carries `sequence`.
+-- Returns a status and, where the place lives, its deadline (ms) and its own number.
+-- 'superseded': the user has lined up again since; 'unknown': Redis cannot know, PostgreSQL
+-- decides. That is so of a number that is not remembered at all, and of one from before
+-- the beginning of Redis' data, even where the user has a newer one.
+local function standing(user, sequence)
+  local current, status, deadline = live(user)
+  if not current then
+    return remembered(ENDED, user, sequence) or remembered(UNSAVED, user, sequence) or 'unknown'
+  end
+  if current == sequence then
+    return status, deadline, current
+  end
+  local aliases = redis.call('HGET', ALIASES, user)
+  if aliases and string.find(aliases, ',' .. sequence .. ',', 1, true) then
+    return status, deadline, current
+  end
+  local number = tonumber(sequence)
+  if number < tonumber(current) and number > tonumber(redis.call('HGET', STATE, 'begins') or '0') then
+    return 'superseded'
+  end
+  return remembered(UNSAVED, user, sequence) or 'unknown'
 end
 

@@ -6,7 +6,7 @@
 local found = redis.call('HSCAN', ENDED, ARGV[1], 'COUNT', 500)
 local dropped = 0
 for index = 1, #found[2], 2 do
-  local ended_at = tonumber(string.match(found[2][index + 1], ':(%d+)$'))
+  local ended_at = tonumber(string.match(found[2][index + 1], '^%a+:%d+:(%d+)'))
   if ended_at < tonumber(ARGV[2]) then
     redis.call('HDEL', ENDED, found[2][index])
     dropped = dropped + 1

@@ -1,39 +1,39 @@
 -- join: give a user a place in the room, or the one that the user has.
 -- KEYS  the room's keys (see _room.lua)
--- ARGV  1 user
--- Returns a place (see _room.lua), or {'no_room'} where Redis does not know the room.
+-- ARGV  1 user, 2 sequence number of an earlier token that the user still has; '' or nothing for none
+-- Returns a place (see _room.lua), {'no_room'} where Redis does not know the room, or {'unknown'}
+-- and changes nothing where it cannot know whether the earlier place still lives.
 
-local user = ARGV[1]
+local user, earlier = ARGV[1], ARGV[2] or ''
 local room = read_settings()
 if not room then
   return { 'no_room' }
 end
 
-local sequence = redis.call('ZSCORE', WAITING, user)
-if sequence then
-  return place(room, 'waiting', whole(tonumber(sequence)), redis.call('ZRANK', WAITING, user), '0')
+local current, status, deadline = live(user)
+if earlier ~= '' and earlier ~= current and standing(user, earlier) == 'unknown' then
+  return { 'unknown' }
 end
-require_memory()
-sequence = redis.call('HGET', SEQUENCES, user)
-if sequence then
-  local status, deadline = standing(user, sequence)
-  if status == 'admitted' then
-    return place(room, 'admitted', sequence, 0, whole(deadline))
-  end
+if status == 'waiting' then
+  return place(room, 'waiting', current, redis.call('ZRANK', WAITING, user), '0')
+end
+if status == 'admitted' then
+  return place(room, 'admitted', current, 0, whole(deadline))
 end
 
+require_memory()
 end_lapsed(20)
 redis.call('HDEL', ENDED, user)
 local last = tonumber(redis.call('HGET', STATE, 'sequence') or '0')
-sequence = whole(math.max(now_us, last + 1))
+local sequence = whole(math.max(now_us, last + 1))
 redis.call('HSET', STATE, 'sequence', sequence)
 redis.call('HINCRBY', STATE, 'joined', 1)
 
-if is_open(room) and redis.call('ZCARD', WAITING) == 0 then
+if redis.call('ZCARD', WAITING) == 0 and is_open(room) then
   local slots, tokens = free_slots(room)
-  if slots > 0 then
+  if slots > 0 and same_server() then
     let_in(room, user, sequence)
-    take_tokens(tokens, 1)
+    take_tokens(tokens, 1, sequence)
     return place(room, 'admitted', sequence, 0, whole(now + room.entry_ms))
   end
 end

@@ -1,11 +1,12 @@
 -- leave: give up a place that is waiting or admitted.
 -- KEYS  the room's keys (see _room.lua)
 -- ARGV  1 user, 2 sequence number of the user's token
--- Returns {status before}: of standing(), see _room.lua.
+-- Returns {status before, the greatest number of the place}; the status is one of standing(), see
+-- _room.lua, and the number '0' where no place was given up.
 
-local user, sequence = ARGV[1], ARGV[2]
-local status = standing(user, sequence)
-if status == 'waiting' or status == 'admitted' then
-  end_place(user, 'left', sequence)
+local user = ARGV[1]
+local status, _, own = standing(user, ARGV[2])
+if own then
+  return { status, end_place(user, 'left', own) }
 end
-return { status }
+return { status, '0' }
