@@ -235,4 +235,3 @@ def _settle(places: Iterable[tuple[str, UUID, str, int]]) -> None:
 def _ended(user: bytes, told: bytes) -> Ended:
     status, sequence, ended_ms, *_ = told.decode().split(":")
     return Ended(UUID(bytes=user), status, int(sequence), int(ended_ms))
-

@@ -11,7 +11,7 @@ from concert.ground.errors import NotFound
 from concert.ground.redis_client import redis, unavailable_on_failure
 from concert.waiting_room.keys import room_keys
 from concert.waiting_room.records import COLUMNS, LOCK, Room
-from concert.waiting_room.scripts import MIRROR
+from concert.waiting_room.scripts import MIRROR, NUMBER
 
 log = structlog.get_logger()
 
@@ -76,10 +76,9 @@ def build_up(slug: str) -> Room:
         with unavailable_on_failure():
             if redis().exists(room_keys(slug).settings):
                 return room
-            seconds, microseconds = redis().time()
         link.execute(BUILD_UP, (slug,))
         if room.epoch > 0:
-            loss = max(seconds * 1_000_000 + microseconds, room.last_sequence + GIVEN_UNTOLD)
+            loss = max(int(NUMBER.run(room_keys(slug), ())), room.last_sequence + GIVEN_UNTOLD)
             link.execute(NOTE_LOSS, {"slug": slug, "loss": loss, "most": MOST_LOSSES})
             log.warning("room_rebuilt", room=slug, recovery_seconds=room.recovery_seconds)
             room = replace(room, losses=[*room.losses, loss])
