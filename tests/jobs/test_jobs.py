@@ -119,6 +119,29 @@ def test_a_tick_that_comes_late_lets_in_who_should_have_been_in_order(sale: Sale
     assert [fan.place().json["status"] for fan in line] == ["expired", "admitted", "waiting"]
 
 
+def test_one_rooms_failure_does_not_stop_the_rooms_after_it_and_the_tick_is_not_noted(
+    sale: Sale,
+) -> None:
+    sale.room("aisle", paused=True)
+    sale.room(paused=True)
+    concert = sale.concert(room="aisle")
+    fan, stuck = sale.fan(), sale.fan()
+    fan.join()
+    stuck.join(concert)
+    sale.room(paused=False)
+    broken = room_keys("aisle").admitted
+    redis().set(broken, "not what belongs here")
+    with capture_logs() as logs:
+        ticks.admit_everywhere()
+    failed = [(line["event"], line["room"]) for line in logs if line["log_level"] == "error"]
+    assert failed == [("tick_failed", "aisle")]
+    assert fan.place().json["status"] == "admitted"
+    assert redis().get(TICKED_AT) is None
+    redis().delete(broken)
+    ticks.admit_everywhere()
+    assert redis().get(TICKED_AT) is not None
+
+
 def test_lapsed_holds_are_tidied_once_and_living_ones_left(sale: Sale, facts: Any) -> None:
     concert = sale.concert()
     sale.admitted_fan(concert).hold(concert, 1, 2)
