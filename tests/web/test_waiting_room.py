@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
+from concert.ground.redis_client import redis
+from concert.waiting_room.rooms import room_of
 from concert.waiting_room.tokens import queue_token_of
 from tests.sale import NEW_YEARS_EVE, Sale
 from tests.web.browser import Browser, Document
@@ -56,6 +60,52 @@ def test_a_reload_and_a_second_join_keep_the_place(sale: Sale, visitor: Browser)
     token = page.form_to("/leave").fields["csrf_token"]
     visitor.post("/rooms/main/join", {"csrf_token": token, "concert": str(concert)})
     assert "Behind you 1" in visitor.read(f"/rooms/main?concert={concert}").text
+
+
+def test_joining_again_after_a_loss_keeps_the_earlier_place(sale: Sale, visitor: Browser) -> None:
+    concert = full_house(sale)
+    lined_up(visitor, concert)
+    behind = sale.fan()
+    behind.join(concert)
+    token = visitor.read(f"/rooms/main?concert={concert}").form_to("/leave").fields["csrf_token"]
+    redis().flushall()
+    assert behind.place().json["position"] == 1
+    visitor.post("/rooms/main/join", {"csrf_token": token, "concert": str(concert)})
+    assert behind.place().json["position"] == 2
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("en", "We are putting the line back in order."),
+        ("ko", "줄을 다시 정리하고 있어요."),
+    ],
+)
+def test_the_page_says_when_the_line_goes_on_after_a_loss(
+    sale: Sale, language: str, said: str
+) -> None:
+    concert = full_house(sale)
+    visitor = Browser(sale, language)
+    page = lined_up(visitor, concert)
+    assert said not in page.text
+    redis().flushall()
+    page = visitor.read(f"/rooms/main?concert={concert}")
+    assert said in page.text
+    assert [found["role"] for found in page.with_tag("time")] == ["timer"]
+    sale.let_time_pass(room_of("main").recovery_seconds + 1)
+    assert said not in visitor.read(f"/rooms/main?concert={concert}").text
+
+
+def test_leaving_by_the_page_gives_the_seats_back(sale: Sale, visitor: Browser) -> None:
+    sale.room(capacity=2)
+    concert = sale.concert()
+    fan, other = sale.admitted_fan(concert), sale.admitted_fan(concert)
+    assert fan.hold(concert, 1).status_code == 200
+    visitor.become(fan)
+    token = visitor.read("/me").form_to("").fields["csrf_token"]
+    visitor.post("/rooms/main/leave", {"csrf_token": token, "concert": str(concert)})
+    seats = other.seats(concert).json["dates"][0]["seats"]
+    assert seats[0]["state"] == "available"
 
 
 def test_the_page_without_scripts_asks_again_by_itself(sale: Sale, visitor: Browser) -> None:
