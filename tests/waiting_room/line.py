@@ -5,6 +5,9 @@ from __future__ import annotations
 from copy import deepcopy
 from dataclasses import dataclass, field
 
+# Numbers that may have been given since PostgreSQL was last told of one.
+UNTOLD = 1_000_000
+
 
 @dataclass
 class Visit:
@@ -52,6 +55,7 @@ class Written:
     ended: dict[str, tuple[str, int]] = field(default_factory=dict)
     paid: list[tuple[str, int]] = field(default_factory=list)
     untold: list[tuple[str, int]] = field(default_factory=list)
+    last: int = 0
     admitted: int = 0
     admitted_before_loss: int = 0
     losses: list[int] = field(default_factory=list)
@@ -227,11 +231,12 @@ class Line:
                     known.admitted[user] = Visit(sequence, self.now + self.entry_ms)
             self._note_loss(known.begins)
         written.admitted = max(written.admitted, known.newest)
+        written.last = max(written.last, known.last)
         return front
 
     def lose_everything(self) -> None:
         """Redis comes back empty, and the room is built up anew."""
-        loss = self.now_us
+        loss = max(self.now_us, self.written.last + UNTOLD)
         self._note_loss(loss)
         self.known = Known(last=loss, begins=loss, recovered_at=self.now + self.recovery_ms)
 
@@ -242,6 +247,7 @@ class Line:
 
     def _note_loss(self, loss: int) -> None:
         self.written.losses.append(loss)
+        self.written.last = max(self.written.last, loss)
         self.written.admitted_before_loss = self.written.admitted
 
     def _put_back(self, user: str, sequence: int) -> str:

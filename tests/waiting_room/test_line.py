@@ -320,6 +320,14 @@ def test_the_scripts_agree_with_a_plain_model_of_the_line(sale: Sale, clock: Clo
 # Short stories in which a script with a broken rule does what the model does not.
 TWO_WAIT = [("join", "A"), ("join", "B"), ("join", "C"), ("join", "D")]
 ONE_WAITS_AND_A_SLOT_IS_FREE = [*TWO_WAIT[:3], ("change_capacity", 3), ("join", "D")]
+# Somebody has two tokens for one place.
+TWICE = [
+    ("pause", True),
+    ("join", "A"),
+    ("lose_redis",),
+    ("join", "A"),
+    ("ask_with_an_older_token", "A", 1),
+]
 LOST = [*TWO_WAIT, ("lose_redis",), ("ask", "D"), ("ask", "C")]
 
 
@@ -332,8 +340,27 @@ LOST = [*TWO_WAIT, ("lose_redis",), ("ask", "D"), ("ask", "C")]
          [("join", "A"), ("leave", "A"), ("ask", "A")]),
         (scripts.RESTORE, "redis.call('ZADD', WAITING, own, user)",
          "redis.call('ZADD', WAITING, whole(now_us), user)", LOST),
+        (scripts.ADMIT, "if not same then", "if false then",
+         [*TWO_WAIT, ("write_redis_down",), ("lose_the_last_moments",), ("change_capacity", 3), ("admit",)]),
+        (scripts.JOIN, "slots > 0 and same_server()", "slots > 0",
+         [("join", "A"), ("write_redis_down",), ("lose_the_last_moments",), ("join", "B")]),
+        (scripts.STATUS, "number > tonumber(redis.call('HGET', STATE, 'begins') or '0')", "true",
+         [("join", "A"), ("lose_redis",), ("join", "A"), ("ask_with_an_older_token", "A", 1)]),
+        (scripts.RESTORE, "add_alias(current)", "", [*TWICE, ("leave", "A", 1), ("ask", "A")]),
+        (scripts.RESTORE, "local was_inside, held_until = ARGV[3] == '1'", "local was_inside, held_until = false",
+         [("join", "A"), ("tick",), ("lose_redis",), ("ask", "A")]),
+        (scripts.RESTORE, "other <= loss_after", "false",
+         [("join", "A"), ("time_passes", 1000), ("join", "A"), ("lose_redis",), ("ask", "A"),
+          ("ask_with_an_older_token", "A", 1)]),
+        (scripts.LEAVE, "greatest = greatest_of(sequence, aliases)", "",
+         [*TWICE, ("leave", "A"), ("lose_redis",), ("ask", "A")]),
+        (scripts.READMIT, "let_in(room, front[index], whole(tonumber(front[index + 1])))", "",
+         [*TWO_WAIT, ("write_redis_down",), ("leave", "A"), ("tick",), ("lose_the_last_moments",), ("tick",)]),
+        (scripts.SETTLE, "if tonumber(current) > number then", "if true then",
+         [*TWO_WAIT, ("write_redis_down",), ("leave", "C"), ("lose_the_last_moments",), ("tick",)]),
     ],
-    ids=["admit", "join", "leave", "restore"],
+    ids=["admit", "join", "leave", "restore", "admit-restart", "join-restart", "status-begins", "restore-alias",
+         "restore-inside", "restore-newest", "leave-alias", "readmit", "settle"],
 )  # fmt: skip
 def test_control_the_model_notices_a_script_that_breaks_a_rule(
     sale: Sale,

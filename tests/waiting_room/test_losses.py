@@ -455,7 +455,7 @@ def test_a_clock_that_steps_back_stops_neither_admission_nor_the_pace(
     sale: Sale, clock: Clock
 ) -> None:
     sale.room(capacity=1000, admit_per_minute=60, paused=True)
-    line = line_up(sale, 12)
+    line = line_up(sale, 40)
     sale.room(paused=False)
     for _ in range(4):
         clock.move(1)
@@ -467,7 +467,7 @@ def test_a_clock_that_steps_back_stops_neither_admission_nor_the_pace(
         sale.admit()
     assert statuses(line).count("admitted") >= before + 3
     estimated = line[-1].place().json["estimated_wait_seconds"]
-    assert estimated is not None and estimated < 600
+    assert estimated is not None and 5 < estimated < 600
 
 
 def test_a_clock_that_steps_back_does_not_make_the_pause_longer_than_it_is(
