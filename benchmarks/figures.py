@@ -473,7 +473,9 @@ def _fill(slug: str, numbers: range) -> None:
     sequence = int(datetime.now(UTC).timestamp() * 1e6) - len(numbers)
     for start in range(0, len(numbers), 10_000):
         people = numbers[start : start + 10_000]
-        redis().zadd(keys.waiting, {_person(one): sequence + start + n for n, one in enumerate(people)})
+        redis().zadd(
+            keys.waiting, {_person(one): sequence + start + n for n, one in enumerate(people)}
+        )
     counters = {"sequence": sequence + len(numbers), "joined": len(numbers)}
     redis().hset(keys.state, mapping=counters)  # type: ignore[arg-type]  # whole numbers are values, too
 
