@@ -24,7 +24,7 @@ ENTRY = 120
 # Joining, and writing down beside it in which order Redis ran the joins.
 JOIN_WITNESSED = altered(
     scripts.JOIN,
-    ("local user = ARGV[1]\n", "local user = ARGV[1]\nredis.call('RPUSH', 'ran', user)\n"),
+    ("ARGV[2] or ''\n", "ARGV[2] or ''\nredis.call('RPUSH', 'ran', user)\n"),
 )
 HEEDLESS = {
     "capacity": altered(scripts.ADMIT, ("room.capacity - inside", "room.capacity")),
