@@ -162,8 +162,8 @@ def find_token(room: str, user_id: UUID) -> QueueToken | None:
     keys = room_keys(room)
     with unavailable_on_failure():
         pipeline = redis().pipeline(transaction=False)
-        pipeline.zscore(keys[0], user_id.bytes)
-        pipeline.hget(keys[2], user_id.bytes)
+        pipeline.zscore(keys.waiting, user_id.bytes)
+        pipeline.hget(keys.sequences, user_id.bytes)
         waiting, admitted = pipeline.execute()
     sequence = waiting if waiting is not None else admitted
     return None if sequence is None else QueueToken(user_id, room, int(sequence))
