@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import http.client
-import os
 import shutil
-import signal
-import socket
-import sys
 import tempfile
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -26,14 +20,13 @@ from concert.factory import ConcertApp, create_app
 from concert.ground.database import connection
 from concert.ground.redis_client import redis
 from concert.ground.settings import Settings, load_settings
-from concert.local.launch import end_session, launch
 from concert.local.processes import local_parts
 from concert.local.servers import EmbeddedPostgres, EmbeddedRedis
 from concert.waiting_room.keys import room_keys
 from concert.waiting_room.rooms import create_room
 from concert.waiting_room.tokens import QueueToken
+from tests.service import environment_of, free_port, started
 
-ROOT = Path(__file__).resolve().parent.parent
 ROOM = "main"
 # A room that nobody is let into, so that everybody who joins it waits.
 RUSH = "rush"
@@ -181,61 +174,19 @@ def open_house() -> Iterator[House]:
         create_room(RUSH, {"paused": True})
         ports = {}
         for name, target in (("service", "app:app"), ("bare", "benchmarks.bare:app")):
-            ports[name] = _free_port()
-            held.enter_context(_granian(settings, target, ports[name], directory / f"{name}.log"))
+            ports[name] = free_port()
+            held.enter_context(_granian(settings, target, ports[name]))
         yield House(app, postgres.url, ports)
 
 
 @contextlib.contextmanager
-def _granian(settings: Settings, target: str, port: int, log: Path) -> Iterator[None]:
+def _granian(settings: Settings, target: str, port: int) -> Iterator[None]:
     """Run an app as ``concert up`` runs the service, with the container's number of threads."""
     web = local_parts(settings.model_copy(update={"port": port}), settings.redis_url)[0]
-    environment = {
-        **os.environ,
-        **web.environment,
-        "DATABASE_URL": settings.database_url,
-        "REDIS_URL": settings.redis_url,
-        "CONCERT_SECRET_KEYS": ",".join(settings.secret_keys),
-        "CONCERT_ORGANISER_KEY": settings.organiser_key,
-        "CONCERT_LOG_FORMAT": "json",
-    }
-    with log.open("ab") as output:
-        process = launch(
-            (*web.command[:-1], target),
-            death_signal=signal.SIGTERM,
-            directory=ROOT,
-            environment=environment,
-            output=output,
-        )
+    environment = environment_of(settings) | {"CONCERT_LOG_FORMAT": "json"}
+    program = started(replace(web, command=(*web.command[:-1], target)), environment)
     try:
-        _wait_until_it_answers(port, log)
+        program.wait_until_it_serves(port, "/healthz" if target == "app:app" else "/")
         yield
     finally:
-        process.terminate()
-        with contextlib.suppress(Exception):
-            process.wait(6)
-        end_session(process.pid)
-        process.wait()
-
-
-def _wait_until_it_answers(port: int, log: Path) -> None:
-    deadline = time.monotonic() + 60
-    while True:
-        link = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
-        try:
-            link.request("GET", "/")
-            link.getresponse().read()
-            return
-        except (OSError, http.client.HTTPException):
-            if time.monotonic() > deadline:
-                sys.exit(f"The web server does not answer: {log.read_text()[-2000:]}")
-            time.sleep(0.05)
-        finally:
-            link.close()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+        program.end()

@@ -18,9 +18,10 @@ from uuid import uuid4
 
 from playwright.sync_api import sync_playwright
 
-from benchmarks.live import HOST, free_port, new_person, page_cookies, running_service
+from benchmarks.live import HOST, new_person, page_cookies, running_service
 from concert.catalogue.service import NewDate, create_concert
 from concert.waiting_room import rooms
+from tests.service import free_port
 
 GOAL = 95
 CATEGORIES = ("performance", "accessibility", "best-practices", "seo")

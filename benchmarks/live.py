@@ -12,7 +12,6 @@ import re
 import selectors
 import shutil
 import socket
-import subprocess
 import sys
 import tempfile
 import threading
@@ -36,6 +35,7 @@ from concert.local.instance import attach_environment
 from concert.reservations.service import hold_seats, release_reservation
 from concert.waiting_room import rooms, service
 from concert.waiting_room.tokens import QueueToken
+from tests.service import UP, Program, free_port
 
 HOST = "127.0.0.1"
 CHANGES = 15
@@ -128,7 +128,7 @@ def running_service(directory: Path) -> Iterator[int]:
         "PORT": str(port),
         "CONCERT_LOG_LEVEL": "warning",
     }
-    process = subprocess.Popen([sys.executable, "-m", "concert.cli", "up"], env=environment)
+    program = Program(UP, environment)
     try:
         _wait((directory / "data" / "running.json").exists, 60)
         os.environ["CONCERT_DATA_DIR"] = str(directory / "data")
@@ -137,8 +137,7 @@ def running_service(directory: Path) -> Iterator[int]:
             with create_app(load_settings(log_level="error")).app_context():
                 yield port
     finally:
-        process.terminate()
-        process.wait(20)
+        program.end()
 
 
 @contextlib.contextmanager
@@ -151,13 +150,12 @@ def _live_process() -> Iterator[tuple[int, int]]:
         *("--graceful-timeout=2", "--no-control-socket", "--log-level=warning", "app:app"),
     ]
     environment = {**os.environ, "CONCERT_MAX_STREAMS": "15000", "CONCERT_LOG_LEVEL": "warning"}
-    process = subprocess.Popen(command, env=environment)
+    program = Program(command, environment)
     try:
-        _wait(lambda: _answers(port), 60)
-        yield port, process.pid
+        program.wait_until_it_serves(port)
+        yield port, program.pid
     finally:
-        process.terminate()
-        process.wait(20)
+        program.end()
 
 
 def _places(port: int, count: int, pid: int | None = None) -> float:
@@ -271,22 +269,6 @@ def _memory(pid: int | None) -> int:
         return 0
     family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
     return sum(int(one.memory_info().rss) for one in family)
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
-
-
-def _answers(port: int) -> bool:
-    try:
-        with socket.create_connection((HOST, port), timeout=1) as link:
-            link.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-            return b" 200 " in link.recv(100)
-    except OSError:
-        return False
 
 
 def _wait(condition: Callable[[], bool], seconds: float) -> None:

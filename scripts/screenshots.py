@@ -13,12 +13,7 @@ import argparse
 import contextlib
 import json
 import os
-import signal
-import socket
-import subprocess
 import sys
-import tempfile
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -31,6 +26,9 @@ from typing import Any
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from tests.servers import temporary_directory
+from tests.service import UP, Program, free_port
+
 PROJECT = Path(__file__).resolve().parent.parent
 ORGANISER_KEY = "the organiser's key for pictures"
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
@@ -39,7 +37,6 @@ SCHEMES = ("light", "dark")
 LANGUAGES = ("en", "ko")
 TALLEST = 1800
 JPEG_QUALITY = 50
-PATIENCE_SECONDS = 60.0
 
 
 @dataclass
@@ -364,46 +361,22 @@ def set_stage(service: Service) -> Stage:
 @contextlib.contextmanager
 def running_service() -> Iterator[Service]:
     """A service of our own, from the first process to the last."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    directory = Path(tempfile.mkdtemp(prefix="concert-pictures-"))
-    directory.chmod(0o711)
+    port = free_port()
     kept = {k: v for k, v in os.environ.items() if not k.endswith("_URL")}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "concert.cli", "up"],
-        cwd=PROJECT,
-        stdout=subprocess.DEVNULL,
-        env={
-            **kept,
+    with temporary_directory() as directory:
+        ours = {
             "CONCERT_DATA_DIR": str(directory / "data"),
             "CONCERT_ORGANISER_KEY": ORGANISER_KEY,
             "CONCERT_LOG_LEVEL": "warning",
             "CONCERT_WEB_WORKERS": "1",
             "PORT": str(port),
-        },
-    )
-    try:
-        service = Service(f"http://127.0.0.1:{port}")
-        _wait_until_ready(service, process)
-        yield service
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(PATIENCE_SECONDS)
-        subprocess.run(["rm", "-rf", str(directory)], check=False)
-
-
-def _wait_until_ready(service: Service, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            raise SystemExit(f"The service ended with code {process.returncode}.")
+        }
+        program = Program(UP, {**kept, **ours})
         try:
-            service.call("GET", "/readyz")
-            return
-        except (urllib.error.URLError, ConnectionError):
-            time.sleep(0.2)
-    raise SystemExit("The service is not ready in time.")
+            program.wait_until_it_serves(port, "/readyz")
+            yield Service(f"http://127.0.0.1:{port}")
+        finally:
+            program.end()
 
 
 if __name__ == "__main__":

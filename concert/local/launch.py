@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -15,6 +16,8 @@ from typing import IO, Any
 import psutil
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
+# The kernel takes milliseconds to end a process, and longer where it writes to a slow disk.
+END_SECONDS = 2.0
 
 
 def launch(
@@ -49,8 +52,38 @@ def launch(
 
 
 def end_session(leader: int) -> None:
-    """End, by force, every process of the session that the process ``leader`` began."""
-    for pid in psutil.pids():
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            if os.getsid(pid) == leader:
+    """End, by force, every process of the session that the process ``leader`` began.
+
+    When it returns they are gone, and so is whatever they held: ports, locks, files.
+    """
+    deadline = time.monotonic() + END_SECONDS
+    while left := session_of(leader):
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
+        if time.monotonic() > deadline:
+            return
+        time.sleep(0.002)
+
+
+def session_of(leader: int) -> set[int]:
+    """The pids of the session that the process ``leader`` began, without those that have ended."""
+    return {pid for pid in psutil.pids() if _session(pid) == leader and not has_ended(pid)}
+
+
+def _session(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except (ProcessLookupError, PermissionError):
+        return None
+
+
+def has_ended(pid: int) -> bool:
+    """Whether a process is over, even if nobody has asked for its exit code yet."""
+    try:
+        process = psutil.Process(pid)
+        # It counts as a zombie from the end of its first thread on, but what it has open is
+        # closed by its last one.
+        return bool(process.status() == psutil.STATUS_ZOMBIE and process.num_threads() <= 1)
+    except psutil.Error:
+        return True

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.stack import Stack, is_running
+from concert.local.launch import has_ended
+from tests.deploy.stack import Stack
 from tests.servers import own_database, own_redis, temporary_directory
 
 
@@ -30,7 +31,7 @@ def stack(database_url: str, worker_name: str) -> Iterator[Stack]:
         try:
             started.run("migrate", ["concert", "migrate"], started.environment("migrate"))
             migrated = started.processes.pop("migrate")
-            assert migrated.popen.wait(60) == 0, migrated.output
+            assert migrated.exit_code() == 0, migrated.text
             migrated.end()
             for name in ("web-1", "web-2", "live", "worker", "clock"):
                 started.start(name)
@@ -40,4 +41,4 @@ def stack(database_url: str, worker_name: str) -> Iterator[Stack]:
         finally:
             ran = started.sessions()
             started.stop()
-        assert not {pid for pid in ran if is_running(pid)}
+        assert not {pid for pid in ran if not has_ended(pid)}

@@ -3,30 +3,22 @@ behind Debian's nginx with the real deploy/nginx.conf."""
 
 from __future__ import annotations
 
-import contextlib
-import http.client
 import json
 import os
 import re
 import shutil
 import signal
-import socket
-import subprocess
 import sys
-import threading
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil
 import yaml
 
-from concert.local.launch import end_session, launch
+from concert.local.launch import session_of
 from tests.sale import ORGANISER_KEY
-from tests.waiting import wait_until
+from tests.service import PROJECT, Answer, Program, call, end_all, free_port, wait_until_served
 
-PROJECT = Path(__file__).resolve().parent.parent.parent
 DEPLOY = PROJECT / "deploy"
 SECRET_KEY = "the key of the deployed tests which is long enough"
 NGINX = shutil.which("nginx", path=os.environ.get("PATH", "") + os.pathsep + "/usr/sbin") or "nginx"
@@ -53,106 +45,6 @@ def command_of(service: str) -> list[str]:
     return list(compose()["services"][service].get("command") or image_command())
 
 
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def is_running(pid: int) -> bool:
-    """Whether there is such a process, and it has not ended."""
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-@dataclass
-class Answer:
-    """An HTTP answer, read whole."""
-
-    status: int
-    headers: http.client.HTTPMessage
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-
-def call(
-    port: int,
-    method: str,
-    path: str,
-    body: Any = None,
-    *,
-    token: str = "",
-    headers: dict[str, str] | None = None,
-) -> Answer:
-    """One request on a connection of its own."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    sent = dict(headers or {})
-    if token:
-        sent["Authorization"] = f"Bearer {token}"
-    data = None
-    if body is not None:
-        data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        sent.setdefault("Content-Type", "application/json")
-    try:
-        connection.request(method, path, data, sent)
-        response = connection.getresponse()
-        return Answer(response.status, response.headers, response.read())
-    finally:
-        connection.close()
-
-
-@contextlib.contextmanager
-def open_stream(port: int, path: str, token: str) -> Iterator[tuple[http.client.HTTPResponse, Any]]:
-    """A server-sent stream: its response, and an iterator over the events' data."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    try:
-        connection.request("GET", path, headers={"Authorization": f"Bearer {token}"})
-        response = connection.getresponse()
-        yield response, _events(response)
-    finally:
-        connection.close()
-
-
-def _events(response: http.client.HTTPResponse) -> Iterator[Any]:
-    for line in response:
-        if line.startswith(b"data:"):
-            yield json.loads(line[5:])
-
-
-@dataclass
-class Process:
-    """A started process, and what it has said."""
-
-    popen: subprocess.Popen[bytes]
-    output: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self.popen.stdout is not None
-        with contextlib.suppress(ValueError), self.popen.stdout as lines:
-            for line in lines:
-                self.output.append(line.decode(errors="replace"))
-
-    def end(self, number: signal.Signals = signal.SIGTERM, patience: float = 15.0) -> None:
-        """Ask it to end, then end by force what is left of its session."""
-        if self.popen.poll() is None:
-            self.popen.send_signal(number)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.popen.wait(patience)
-        end_session(self.popen.pid)
-        self.popen.wait()
-        self._reader.join(5)
-
-
 @dataclass
 class Stack:
     """All services but the databases, which the tests have already."""
@@ -160,7 +52,7 @@ class Stack:
     directory: Path
     database_url: str
     redis_url: str
-    processes: dict[str, Process] = field(default_factory=dict)
+    processes: dict[str, Program] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.port = free_port()
@@ -182,7 +74,7 @@ class Stack:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
         return {"PATH": path, "HOME": str(self.directory), **resolved, **ours, **more}
 
-    def start(self, name: str, **environment: str) -> Process:
+    def start(self, name: str, **environment: str) -> Program:
         """Start one service as the compose file does; ``web-1`` and ``web-2`` are its two webs."""
         service = name.partition("-")[0]
         command = command_of(service)
@@ -194,7 +86,7 @@ class Stack:
         command = [one.replace("0.0.0.0:8001", f"127.0.0.1:{self.live_port}") for one in command]
         return self.run(name, command, self.environment(service, **environment))
 
-    def run(self, name: str, command: list[str], environment: dict[str, str]) -> Process:
+    def run(self, name: str, command: list[str], environment: dict[str, str]) -> Program:
         # By module where there is one: a venv may lack the project's own script.
         if command[0] == "concert":
             command = ["python", "-m", "concert.cli", *command[1:]]
@@ -202,14 +94,7 @@ class Stack:
             command = [sys.executable, *command[1:]]
         found = shutil.which(command[0], path=environment["PATH"])
         assert found, f"{command[0]} is not to be found"
-        popen = launch(
-            (found, *command[1:]),
-            death_signal=signal.SIGTERM,
-            directory=PROJECT,
-            environment=environment,
-            output=subprocess.PIPE,
-        )
-        self.processes[name] = Process(popen)
+        self.processes[name] = Program((found, *command[1:]), environment)
         return self.processes[name]
 
     def start_proxy(self, more: str = "") -> None:
@@ -248,26 +133,11 @@ class Stack:
             *((port, "/readyz") for port in self.web_ports.values()),
         ]
         for port, path in [*asked, (self.port, "/readyz"), (self.port, "/healthz/sale")]:
-            try:
-                wait_until(lambda at=(port, path): self.answers(*at), seconds=60)
-            except AssertionError:
-                raise AssertionError(
-                    f"{path} on port {port} never answered 200{self.said()}"
-                ) from None
-
-    def said(self) -> str:
-        """What the processes have said, for a failure's message."""
-        return "".join(
-            f"\n{name}: {line}" for name, one in self.processes.items() for line in one.output[-15:]
-        )
+            wait_until_served(self.processes.values(), port, path)
 
     def stop(self) -> None:
         # All at once, since live gives its viewers a few seconds.
-        for process in self.processes.values():
-            if process.popen.poll() is None:
-                process.popen.terminate()
-        for process in reversed(self.processes.values()):
-            process.end()
+        end_all(self.processes.values())
         self.processes.clear()
 
     def call(self, method: str, path: str, body: Any = None, **options: Any) -> Answer:
@@ -276,19 +146,7 @@ class Stack:
 
     def sessions(self) -> set[int]:
         """The pids of everything that runs in the services' sessions."""
-        leaders = {process.popen.pid for process in self.processes.values()}
-        found = set()
-        for pid in psutil.pids():
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                if os.getsid(pid) in leaders:
-                    found.add(pid)
-        return found
-
-    def answers(self, port: int, path: str) -> bool:
-        try:
-            return call(port, "GET", path).status == 200
-        except (OSError, http.client.HTTPException):
-            return False
+        return {pid for one in self.processes.values() for pid in session_of(one.pid)}
 
 
 def rendered(directory: Path, port: int, web_ports: list[int], live_port: int) -> Path:

@@ -11,7 +11,8 @@ import yaml
 
 from concert.ground.settings import Settings
 from concert.local.processes import local_parts
-from tests.deploy.stack import DEPLOY, PROJECT, command_of, compose, image_command
+from tests.deploy.stack import DEPLOY, command_of, compose, image_command
+from tests.service import PROJECT
 
 DOCKERFILE = (PROJECT / "Dockerfile").read_text().replace("\\\n", " ")
 SERVICES: dict[str, dict[str, Any]] = compose()["services"]

@@ -8,7 +8,8 @@ import shlex
 import click
 
 from concert.cli import commands
-from tests.deploy.stack import DEPLOY, PROJECT, compose
+from tests.deploy.stack import DEPLOY, compose
+from tests.service import PROJECT
 
 TEXT = (PROJECT / "docs/operations.md").read_text()
 BLOCKS = "\n".join(re.findall(r"```bash\n(.*?)```", TEXT, re.DOTALL)).replace("\\\n", " ")

@@ -20,8 +20,9 @@ from typing import Any
 
 import pytest
 
-from tests.deploy.stack import DEPLOY, Stack, free_port
+from tests.deploy.stack import DEPLOY, Stack
 from tests.servers import temporary_directory
+from tests.service import free_port, wait_until_served
 from tests.waiting import wait_until
 
 
@@ -84,7 +85,7 @@ def started(echo: Echo, more: str = "") -> Iterator[Stack]:
         stack.live_port = free_port()
         try:
             stack.start_proxy(more)
-            wait_until(lambda: stack.answers(stack.port, "/proxy-health"))
+            wait_until_served(stack.processes.values(), stack.port, "/proxy-health")
             yield stack
         finally:
             stack.stop()

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import re
-import signal
 import subprocess
-import sys
 from pathlib import Path
 
 from concert.factory import ConcertApp
 from concert.ground.errors import every_error
-from concert.local.launch import launch
-from tests.deploy.stack import PROJECT, Process, call, free_port
 from tests.servers import own_database, own_redis
-from tests.waiting import wait_until
+from tests.service import PROJECT, UP, Program, free_port
 
 README = (PROJECT / "README.md").read_text()
 DOCUMENTS = [PROJECT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
@@ -31,13 +26,6 @@ def walk() -> str:
     return found[1]
 
 
-def healthy(port: int) -> bool:
-    try:
-        return all(call(port, "GET", path).status == 200 for path in ("/readyz", "/healthz/sale"))
-    except (OSError, http.client.HTTPException):
-        return False
-
-
 def test_the_walk_buys_a_seat_when_it_is_pasted_twice(
     database_url: str, worker_name: str, directory: Path
 ) -> None:
@@ -50,17 +38,10 @@ def test_the_walk_buys_a_seat_when_it_is_pasted_twice(
             "CONCERT_WEB_WORKERS": "1",
             "PORT": str(port),
         }
-        running = Process(
-            launch(
-                (sys.executable, "-m", "concert.cli", "up"),
-                death_signal=signal.SIGTERM,
-                directory=PROJECT,
-                environment={**os.environ, **ours},
-                output=subprocess.PIPE,
-            )
-        )
+        running = Program(UP, {**os.environ, **ours})
         try:
-            wait_until(lambda: healthy(port), seconds=60)
+            running.wait_until_it_serves(port, "/readyz")
+            running.wait_until_it_serves(port, "/healthz/sale")
             bought = [bought_by_pasting(port) for _ in range(2)]
         finally:
             running.end()

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.deploy.stack import DEPLOY, Stack, call, command_of, free_port, open_stream
+from tests.deploy.stack import DEPLOY, Stack, command_of
 from tests.sale import ORGANISER_KEY
+from tests.service import call, free_port, open_stream
 from tests.waiting import wait_until
 
 DAY = "2031-12-31"
@@ -87,9 +88,9 @@ def test_the_live_process_streams_without_postgresql(stack: Stack) -> None:
     place = line_up(stack, new_fan(stack), concert)
     port, nowhere = free_port(), f"postgresql://concert@127.0.0.1:{free_port()}/concert"
     command = [one.replace("0.0.0.0:8001", f"127.0.0.1:{port}") for one in command_of("live")]
-    stack.run("live-2", command, stack.environment("live", DATABASE_URL=nowhere))
+    live = stack.run("live-2", command, stack.environment("live", DATABASE_URL=nowhere))
     try:
-        wait_until(lambda: stack.answers(port, "/healthz"), seconds=60)
+        live.wait_until_it_serves(port)
         assert call(port, "GET", "/v1/concerts").json["code"] == "unavailable"
         with open_stream(port, "/v1/enqueues/events", place) as (_, events):
             assert next(events)["position"] == 1

@@ -6,7 +6,6 @@ A failed test leaves a trace and a picture in ``test-results/``.
 from __future__ import annotations
 
 import shutil
-import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -21,6 +20,7 @@ from tests.e2e.house import Hall, Halls, House, HttpSale
 from tests.e2e.visitor import Complaints, OpenBrowser, Visitor, Words
 from tests.sale import ORGANISER_KEY
 from tests.servers import own_database, own_redis
+from tests.service import free_port
 
 LOCALES = {"en": "en-US", "ko": "ko-KR"}
 PHONE = {"width": 390, "height": 844}
@@ -52,7 +52,7 @@ def house_settings(database_url: str, worker_name: str) -> Iterator[Settings]:
         yield load_settings(
             database_url=house_database,
             redis_url=house_redis,
-            port=_free_port(),
+            port=free_port(),
             secret_keys=("the key of the houses: long enough to sign with",),
             organiser_key=ORGANISER_KEY,
             new_users_per_minute=1_000_000,
@@ -89,11 +89,11 @@ def base_url(house: House) -> str:
 @pytest.fixture
 def sale(house: House, house_app: ConcertApp) -> Iterator[HttpSale]:
     """The running service, and the means to act in it as fans and as its organiser."""
-    house.said.clear()
+    house.newly_said()
     with httpx.Client(base_url=house.address, timeout=20) as client, house_app.app_context():
         yield HttpSale(house_app, client=client)
     # Shown where the test fails.
-    print("\n".join(house.said))
+    print(house.newly_said())
 
 
 @pytest.fixture(scope="session")
@@ -162,9 +162,3 @@ def open_browser(complaints: Complaints, new_context: Any, house_app: ConcertApp
 def visitor(open_browser: OpenBrowser) -> Visitor:
     """Somebody with a phone, in English."""
     return open_browser()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

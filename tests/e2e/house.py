@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 import signal
-from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
@@ -17,77 +14,60 @@ import httpx
 from concert.factory import ConcertApp
 from concert.ground.parts import part
 from concert.ground.settings import Settings
-from concert.local.processes import Supervisor, local_parts
+from concert.local.processes import local_parts
 from tests.sale import NEW_YEARS_EVE, Fan, Sale
+from tests.service import Program, end_all, environment_of, started, wait_until_served
 from tests.waiting import wait_until
 
-PROJECT = Path(__file__).resolve().parent.parent.parent
-START_SECONDS = 60.0
 PRICE = 50_000
 
 
 class House:
-    """The processes, under the supervisor that runs them on one machine."""
+    """The processes of one machine, each started by itself."""
 
     def __init__(self, settings: Settings) -> None:
         self.address = f"http://{settings.host}:{settings.port}"
-        self.said: deque[str] = deque(maxlen=200)
-        environment = {
-            "DATABASE_URL": settings.database_url,
-            "REDIS_URL": settings.redis_url,
-            "CONCERT_SECRET_KEYS": ",".join(settings.secret_keys),
-            "CONCERT_ORGANISER_KEY": settings.organiser_key,
-            "CONCERT_NEW_USERS_PER_MINUTE": str(settings.new_users_per_minute),
-            "CONCERT_CHARGES_PER_MINUTE": str(settings.charges_per_minute),
-            "CONCERT_HOLDS_PER_MINUTE": str(settings.holds_per_minute),
-            "CONCERT_WEB_THREADS": str(settings.web_threads),
-            "CONCERT_LOG_LEVEL": "warning",
-        }
-        parts = [
-            replace(part, environment={**part.environment, **environment})
-            for part in local_parts(settings, settings.redis_url)
-        ]
-        self._supervisor = Supervisor(parts, directory=PROJECT, write=self.said.append)
+        self._port = settings.port
+        self._parts = {part.name: part for part in local_parts(settings, settings.redis_url)}
+        self._environment = environment_of(settings) | {"CONCERT_LOG_LEVEL": "warning"}
+        self._programs: dict[str, Program] = {}
+        # Every process that there has been, with how much of its output was shown.
+        self._shown: dict[Program, int] = {}
 
     def start(self) -> None:
         """Start every process, and wait until all of them do their work."""
-        self._supervisor.start()
-        try:
-            self._wait_for("/readyz")
-            self._wait_for("/healthz/sale")
-        except AssertionError as error:
-            raise AssertionError("\n".join([str(error), *self.said])) from None
+        for name in self._parts:
+            self._start(name)
+        for path in ("/readyz", "/healthz/sale"):
+            wait_until_served(self._programs.values(), self._port, path)
 
     def stop(self) -> None:
         """End every process."""
-        self._supervisor.stop()
+        end_all(self._programs.values())
+
+    def newly_said(self) -> str:
+        """What the processes have said since this was last asked."""
+        new = ""
+        for program, shown in self._shown.items():
+            text = program.text
+            new += text[shown:]
+            self._shown[program] = len(text)
+        return new
 
     @contextlib.contextmanager
     def web_is_down(self) -> Iterator[None]:
-        """Kill the web process; it is started again at the end, by the supervisor."""
-        pid = self._supervisor.pids()["web"]
-        os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: self._web_pid() != pid, what="the end of web")
+        """Kill the web process, as a crash would; it is started again at the end."""
+        self._programs["web"].end(signal.SIGKILL)
         try:
             yield
         finally:
-            wait_until(lambda: self._web_pid(start=True), what="another web process")
-            self._wait_for("/healthz")
+            self._start("web").wait_until_it_serves(self._port)
 
-    def _web_pid(self, start: bool = False) -> int | None:
-        # Tending also starts what has ended, half a second later: time enough to be down in.
-        if start or "web" in self._supervisor.pids():
-            self._supervisor.tend()
-        return self._supervisor.pids().get("web")
-
-    def _wait_for(self, path: str) -> None:
-        def answers() -> bool:
-            try:
-                return httpx.get(self.address + path, timeout=5).status_code == 200
-            except httpx.HTTPError:
-                return False
-
-        wait_until(answers, seconds=START_SECONDS, what=f"an answer from {path}")
+    def _start(self, name: str) -> Program:
+        program = started(self._parts[name], self._environment)
+        self._programs[name] = program
+        self._shown[program] = 0
+        return program
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
-import subprocess
+import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,8 +15,8 @@ import psutil
 import pytest
 
 from tests.servers import temporary_directory
+from tests.service import PROJECT, Program, free_port
 
-PROJECT = Path(__file__).parent.parent.parent
 PATIENCE_SECONDS = 40.0
 
 APP = """
@@ -93,68 +91,27 @@ def processes_in(directory: Path) -> list[psutil.Process]:
     return found
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-class Running:
+class Running(Program):
     """``up`` in a process of its own, with stand-ins for the app and the jobs."""
 
-    def __init__(self, directory: Path, **environment: str) -> None:
-        self.directory = directory
-        self.data = directory / ".concert"
+    def __init__(self, project: Path, **environment: str) -> None:
+        self.project = project
+        self.data = project / ".concert"
         self.port = int(environment.get("PORT") or free_port())
-        self.output: list[str] = []
-        self.process = subprocess.Popen(
-            [sys.executable, str(directory / "run.py")],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            cwd=PROJECT,
-            env={
+        super().__init__(
+            (sys.executable, str(project / "run.py")),
+            {
                 **{k: v for k, v in os.environ.items() if not k.startswith("CONCERT_")},
-                "PYTHONPATH": f"{directory}{os.pathsep}{PROJECT}",
+                "PYTHONPATH": f"{project}{os.pathsep}{PROJECT}",
                 "CONCERT_DATA_DIR": str(self.data),
                 "CONCERT_WEB_WORKERS": "1",
                 "PORT": str(self.port),
                 **environment,
             },
         )
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        with self.process.stdout as lines:
-            for line in lines:
-                self.output.append(line.rstrip("\n"))
-
-    @property
-    def text(self) -> str:
-        return "\n".join(self.output)
-
-    def said(self, words: str) -> bool:
-        """Whether it has said this; fails the test when it can no longer do so."""
-        if words not in self.text and self.process.poll() is not None:
-            self._reader.join(5)
-            assert words in self.text, f"ended with {self.process.returncode}: {self.text}"
-        return words in self.text
 
     def wait_until_up(self) -> None:
         wait_for(lambda: self.said("Press Ctrl-C"), "the service is up")
-
-    def exit_code(self) -> int:
-        code = self.process.wait(PATIENCE_SECONDS)
-        self._reader.join(5)
-        return code
-
-    def end(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        self._reader.join(5)
 
 
 @pytest.fixture
@@ -179,7 +136,7 @@ def run_up(project: Path) -> Iterator[Callable[..., Running]]:
 
         def run(**environment: str) -> Running:
             running = Running(project, **environment)
-            started.callback(running.end)
+            started.callback(running.end, signal.SIGKILL)
             return running
 
         yield run

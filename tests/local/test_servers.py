@@ -18,7 +18,8 @@ import redis
 from concert.local import servers
 from concert.local.errors import LocalError
 from concert.local.servers import EmbeddedPostgres, EmbeddedRedis, EmbeddedServer
-from tests.local.conftest import PROJECT, processes_in, wait_for
+from tests.local.conftest import processes_in, wait_for
+from tests.service import PROJECT
 
 KINDS = (EmbeddedPostgres, EmbeddedRedis)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import json
 import signal
 import socket
@@ -18,6 +17,7 @@ import pytest
 import redis
 
 from tests.local.conftest import Running, processes_in, wait_for
+from tests.service import serves
 
 RunUp = Callable[..., Running]
 # The promise is about 5 s; the rest is for a busy machine.
@@ -25,14 +25,7 @@ STOP_WITHIN_SECONDS = 12.0
 
 
 def answers(running: Running) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=2)
-    try:
-        connection.request("GET", "/healthz")
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
+    return serves(running.port)
 
 
 def facts(running: Running) -> dict[str, Any]:
@@ -49,7 +42,7 @@ def ticks(running: Running) -> int:
 
 
 def part(running: Running, word: str) -> psutil.Process | None:
-    for process in psutil.Process(running.process.pid).children():
+    for process in psutil.Process(running.popen.pid).children():
         with contextlib.suppress(psutil.Error):
             if word in process.cmdline():
                 return process
@@ -58,10 +51,10 @@ def part(running: Running, word: str) -> psutil.Process | None:
 
 def stop(running: Running, number: int = signal.SIGTERM) -> None:
     began = time.monotonic()
-    running.process.send_signal(number)
+    running.popen.send_signal(number)
     assert running.exit_code() == 0, running.text
     assert time.monotonic() - began < STOP_WITHIN_SECONDS
-    assert not processes_in(running.directory)
+    assert not processes_in(running.project)
     assert not (running.data / "running.json").exists()
 
 
@@ -115,7 +108,7 @@ def test_the_servers_come_back_when_they_are_killed(run_up: RunUp) -> None:
     running = run_up()
     running.wait_until_up()
     wait_for(lambda: ticks(running) > 0, "jobs run")
-    for process in psutil.Process(running.process.pid).children():
+    for process in psutil.Process(running.popen.pid).children():
         if process.name() in ("postgres", "redis-server"):
             process.kill()
     wait_for(lambda: "Redis ended; starting it again." in running.text, "Redis is missed")
@@ -154,7 +147,7 @@ def test_a_second_instance_in_one_directory_is_one_line(run_up: RunUp, project: 
     second = run_up()
     assert second.exit_code() == 1
     assert len(second.output) == 1
-    assert f"belongs to a running instance (pid {first.process.pid})" in second.text
+    assert f"belongs to a running instance (pid {first.popen.pid})" in second.text
     stop(first)
 
 
@@ -187,9 +180,9 @@ def test_after_a_hard_death_nothing_runs_and_the_next_start_works(run_up: RunUp)
     running.wait_until_up()
     with psycopg.connect(facts(running)["database_url"]) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 1")
-    running.process.kill()
-    running.process.wait()
-    wait_for(lambda: not processes_in(running.directory), "every process has ended")
+    running.popen.kill()
+    running.popen.wait()
+    wait_for(lambda: not processes_in(running.project), "every process has ended")
     again = run_up()
     again.wait_until_up()
     with psycopg.connect(facts(again)["database_url"]) as connection:
