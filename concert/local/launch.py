@@ -57,10 +57,8 @@ def end_session(leader: int) -> None:
     When it returns they are gone, and so is whatever they held: ports, locks, files.
     """
     deadline = time.monotonic() + END_SECONDS
-    while left := session_of(leader):
-        for pid in left:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
+    while session_of(leader):
+        signal_session(leader, signal.SIGKILL)
         if time.monotonic() > deadline:
             return
         time.sleep(0.002)
@@ -69,6 +67,23 @@ def end_session(leader: int) -> None:
 def session_of(leader: int) -> set[int]:
     """The pids of the session that the process ``leader`` began, without those that have ended."""
     return {pid for pid in psutil.pids() if _session(pid) == leader and not has_ended(pid)}
+
+
+def signal_session(leader: int, number: signal.Signals) -> None:
+    """Send a signal to every process of the session that the process ``leader`` began."""
+    for pid in session_of(leader):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, number)
+
+
+def listens(leader: int, port: int) -> bool:
+    """Whether a process of this session listens on the TCP port."""
+    for pid in session_of(leader):
+        with contextlib.suppress(psutil.Error):
+            for link in psutil.Process(pid).net_connections("tcp"):
+                if link.status == psutil.CONN_LISTEN and link.laddr.port == port:
+                    return True
+    return False
 
 
 def _session(pid: int) -> int | None:

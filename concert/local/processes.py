@@ -19,24 +19,34 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from concert.ground.settings import Settings
-from concert.local.launch import end_session, launch
+from concert.local.launch import end_session, launch, listens, session_of, signal_session
 
+# After the second crash in a row; after the first it is started again at once.
 FIRST_DELAY_SECONDS = 0.5
 LONGEST_DELAY_SECONDS = 15.0
 # A part that ran this long was well; its next crash is a first one again.
 WELL_AFTER_SECONDS = 30.0
 STOP_SECONDS = 4.0
+# How long what a dead process has left may go on serving while its successor does not yet,
+# and how long it may finish its answers afterwards.
+HANDOVER_SECONDS = 30.0
+FINISH_SECONDS = 2.0
 
 Write = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Part:
-    """One long-running program: what it is called and the command that runs it."""
+    """One long-running program: what it is called and the command that runs it.
+
+    With ``port`` its processes listen there, each by itself, and go on without the one that
+    started them: when that one dies, they serve until its successor does.
+    """
 
     name: str
     command: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
+    port: int | None = None
 
 
 def local_parts(settings: Settings, redis_url: str) -> tuple[Part, ...]:
@@ -56,6 +66,7 @@ def local_parts(settings: Settings, redis_url: str) -> tuple[Part, ...]:
             *("--no-ws", "--log-level", "error"),
             "app:app",
         ),
+        port=settings.port,
     )
     # The URL may hold a password, so it goes by environment: everyone can read a command line.
     rq = (sys.executable, "-c", "from rq.cli import main; main()")
@@ -95,9 +106,11 @@ class Supervisor:
             code = run.just_ended()
             if code is not None:
                 how = f"signal {-code}" if code < 0 else f"exit code {code}"
-                self._say(run.part.name, f"ended ({how}); starting again in {run.delay:g} s")
+                when = f"in {run.delay:g} s" if run.delay else "at once"
+                self._say(run.part.name, f"ended ({how}); starting again {when}")
             if run.due():
                 run.start(self._relay)
+            run.hand_over()
 
     def crashes(self, name: str) -> int:
         """How often the part has ended in a row without having been well in between."""
@@ -139,6 +152,9 @@ class _Run:
         self._started_at = 0.0
         self._start_at = 0.0
         self._reader: threading.Thread | None = None
+        # The sessions of dead processes that still serve, and when that has to end.
+        self._left: dict[int, float] = {}
+        self._handed_over = False
 
     def start(self, relay: Callable[[_Run, subprocess.Popen[bytes]], None]) -> None:
         self.process = launch(
@@ -156,14 +172,37 @@ class _Run:
         """The exit code, once, when the process has ended since the last call."""
         if self.process is None or (code := self.process.poll()) is None:
             return None
-        end_session(self.process.pid)
-        self.process = None
         now = time.monotonic()
+        if self._serves(self.process.pid):
+            self._left[self.process.pid] = now + HANDOVER_SECONDS
+            self._handed_over = False
+        else:
+            end_session(self.process.pid)
+        self.process = None
         well = now - self._started_at > WELL_AFTER_SECONDS
         self.crashes = 1 if well else self.crashes + 1
-        self.delay = min(FIRST_DELAY_SECONDS * 2 ** (self.crashes - 1), LONGEST_DELAY_SECONDS)
+        self.delay = (
+            min(FIRST_DELAY_SECONDS * 2 ** (self.crashes - 2), LONGEST_DELAY_SECONDS)
+            if self.crashes > 1
+            else 0.0
+        )
         self._start_at = now + self.delay
         return code
+
+    def hand_over(self) -> None:
+        """Ask what a dead process has left to end once its successor serves; then end it."""
+        if not self._left:
+            return
+        now = time.monotonic()
+        if not self._handed_over and self.process is not None and self._serves(self.process.pid):
+            self._handed_over = True
+            for leader in self._left:
+                self._left[leader] = now + FINISH_SECONDS
+                signal_session(leader, signal.SIGTERM)
+        for leader, until in list(self._left.items()):
+            if now > until or not session_of(leader):
+                end_session(leader)
+                del self._left[leader]
 
     def due(self) -> bool:
         return self.process is None and time.monotonic() >= self._start_at
@@ -173,6 +212,9 @@ class _Run:
             self.process.terminate()
 
     def finish(self, deadline: float) -> None:
+        for leader in self._left:
+            end_session(leader)
+        self._left.clear()
         if self.process is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(max(0.0, deadline - time.monotonic()))
@@ -181,3 +223,6 @@ class _Run:
             self.process = None
         if self._reader is not None:
             self._reader.join(1.0)
+
+    def _serves(self, leader: int) -> bool:
+        return self.part.port is not None and listens(leader, self.part.port)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import signal
 import socket
@@ -16,8 +17,9 @@ import psycopg
 import pytest
 import redis
 
+from concert.local.launch import session_of
 from tests.local.conftest import Running, processes_in, wait_for
-from tests.service import serves
+from tests.service import call, serves
 
 RunUp = Callable[..., Running]
 # The promise is about 5 s; the rest is for a busy machine.
@@ -102,6 +104,60 @@ def test_each_part_comes_back_when_it_is_killed(run_up: RunUp) -> None:
     before = ticks(running)
     wait_for(lambda: ticks(running) > before, "jobs run again")
     stop(running)
+
+
+SLOW_APP = """
+import os, time
+time.sleep(4)
+
+def app(environment, start_response):
+    body = str(os.getsid(0)).encode()
+    start_response("200 OK", [("Content-Length", str(len(body)))])
+    return [body]
+"""
+
+
+def web_session(running: Running) -> int:
+    """The session of the web process that answered just now; 0 where none did."""
+    try:
+        return int(call(running.port, "GET", "/", seconds=2).body)
+    except (OSError, http.client.HTTPException):
+        return 0
+
+
+def test_the_port_is_served_while_the_killed_parent_of_the_web_processes_starts_again(
+    run_up: RunUp, project: Path
+) -> None:
+    (project / "app.py").write_text(SLOW_APP)
+    running = run_up()
+    running.wait_until_up()
+    parent = part(running, "granian")
+    assert parent is not None and web_session(running) == parent.pid
+    parent.kill()
+    seen, answered, longest = parent.pid, time.monotonic(), 0.0
+    while seen in (0, parent.pid):
+        assert time.monotonic() - answered < 2, "nobody answered for two seconds"
+        seen = web_session(running)
+        if seen:
+            longest, answered = max(longest, time.monotonic() - answered), time.monotonic()
+    assert longest < 2
+    # Those that stood in for the new ones go.
+    wait_for(lambda: not session_of(parent.pid), "the old processes have ended")
+    assert answers(running)
+    stop(running)
+
+
+def test_a_stop_also_ends_what_a_killed_parent_has_left(run_up: RunUp, project: Path) -> None:
+    (project / "app.py").write_text(SLOW_APP)
+    running = run_up()
+    running.wait_until_up()
+    parent = part(running, "granian")
+    assert parent is not None
+    parent.kill()
+    wait_for(lambda: running.said("starting again at once"), "the end is noticed")
+    assert session_of(parent.pid)
+    stop(running)
+    assert not session_of(parent.pid)
 
 
 def test_the_servers_come_back_when_they_are_killed(run_up: RunUp) -> None:
