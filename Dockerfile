@@ -8,11 +8,11 @@ FROM python:3.11-slim-bookworm AS packages
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /app
 RUN ["python", "-m", "venv", "/opt/venv"]
-COPY requirements.lock requirements-dev.lock ./
+COPY requirements.lock requirements-local.lock ./
 RUN /opt/venv/bin/pip install --require-hashes --only-binary :all: -r requirements.lock
 # The project is installed in place, as in a checkout: the app finds templates/, static/
 # and migrations/ beside its package. The build needs one tool, and its hash is locked too.
-RUN awk '/^setuptools==/ { found = 1 } found { print } found && !/\\$/ { exit }' requirements-dev.lock > build.lock \
+RUN awk '/^setuptools==/ { found = 1 } found { print } found && !/\\$/ { exit }' requirements-local.lock > build.lock \
     && /opt/venv/bin/pip install --require-hashes --only-binary :all: -r build.lock
 COPY pyproject.toml app.py ./
 COPY concert concert

@@ -8,14 +8,17 @@ BIN := .venv/bin
 # Test workers: the tests wait for servers as much as for the processor.
 WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$(( n < 2 ? 2 : n > 8 ? 8 : n )))
 
-.PHONY: help setup run test check pytest lint format types imports coverage migrate \
+.PHONY: help setup tools run test check pytest lint format types imports coverage migrate \
 	bench bench-full screenshots translations lock clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## Make .venv with the locked packages (the other targets do this by themselves)
+setup: ## Make .venv with what running needs (the other targets do this, and the rest, by themselves)
 	@scripts/setup.sh
+
+tools:
+	@scripts/setup.sh dev
 
 run: setup ## Run the whole service on this machine (PORT=8123 and other settings may follow)
 	@exec $(BIN)/concert up
@@ -26,24 +29,25 @@ test: ## Lint, types, import contract and all tests, on real servers started for
 
 check: lint types imports
 
-lint: setup ## Check style and formatting
+lint: tools ## Check style and formatting
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-format: setup ## Put the code into the house's format
+format: tools ## Put the code into the house's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-types: setup ## Check the types
+types: tools ## Check the types
 	$(BIN)/mypy
 
-imports: setup ## Check that imports go down only
+imports: tools ## Check that imports go down only
 	$(BIN)/lint-imports --no-logo
 
-pytest: setup ## Run the tests alone (ARGS="tests/local -k crash" chooses)
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile $(if $(ARGS),$(ARGS),--cov --cov-report=term-missing:skip-covered)
+pytest: tools ## Run the tests alone (ARGS="tests/local -k crash" chooses)
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
-coverage: setup ## Run the tests and write the coverage report to htmlcov/
+coverage: ## Run the tests, write the coverage report to htmlcov/, and fail below the gate
+	@scripts/setup.sh test
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile --cov --cov-report=term-missing:skip-covered --cov-report=html --cov-report=xml
 
 migrate: setup ## Bring the database to the newest migration
@@ -63,10 +67,10 @@ screenshots: ## Take pictures of every page
 	@scripts/setup.sh test
 	$(BIN)/python -m scripts.screenshots
 
-translations: setup ## Find the words of the pages, bring the Korean catalogue up to date, compile it
+translations: tools ## Find the words of the pages, bring the Korean catalogue up to date, compile it
 	@scripts/translations.sh
 
-lock: setup ## Resolve the packages anew and write the lock files
+lock: tools ## Resolve the packages anew and write the lock files
 	@scripts/lock.sh
 
 clean: ## Remove the environment and everything that tools wrote (the data in .concert stays)

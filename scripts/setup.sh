@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Makes .venv with the packages of requirements-dev.lock and this project in it.
-# A second run does nothing.
+# Makes .venv with the locked packages and this project in it. A second run does nothing.
 #
-#   scripts/setup.sh         what the service needs
-#   scripts/setup.sh test    and the browser, fonts and proxy that its tests need
+#   scripts/setup.sh         what running the service on this machine needs
+#   scripts/setup.sh dev     and the tools that look at the code, and the packages of the tests
+#   scripts/setup.sh test    and the browser, fonts and proxy of the tests
+#   scripts/setup.sh bench   and the load generator of the benchmarks
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -67,7 +68,7 @@ make_venv() {
 # One calm line in a terminal, one in twenty packages in a log.
 show_progress() {
     local total tty=0
-    total=$(grep -c '==' requirements-dev.lock)
+    total=$(grep -c '==' "$1")
     [ -t 2 ] && tty=1
     awk -v total="$total" -v tty="$tty" '
         /^Collecting / {
@@ -84,12 +85,36 @@ show_progress() {
     '
 }
 
+# The lock file is complete, so nothing has to be found out about what depends on what.
 install_packages() {
-    say "Installing the locked packages (a minute or two, the first time)"
+    say "Installing $2"
     .venv/bin/python -m pip install --disable-pip-version-check --no-input --progress-bar off \
-        --require-hashes --only-binary :all: -r requirements-dev.lock </dev/null | show_progress
+        --require-hashes --only-binary :all: --no-deps --no-compile -r "$1" </dev/null |
+        show_progress "$1"
+}
+
+# Puts the project itself into the environment, in place.
+install_project() {
     .venv/bin/python -m pip install --disable-pip-version-check --no-input --quiet \
         --no-deps --no-build-isolation --no-index --editable . </dev/null
+}
+
+# Installs a lock file's packages, where that has not been done: lock file, and what it is.
+layer() {
+    local stamp
+    stamp=.venv/.installed-${1%.lock}-$(cat "$1" pyproject.toml | sha256sum | cut -c 1-16)
+    if [ -e "$stamp" ] && [ -x .venv/bin/python ]; then
+        return
+    fi
+    check_python
+    if [ ! -x .venv/bin/python ] || ! .venv/bin/python -c 'import pip' 2>/dev/null; then
+        make_venv
+    fi
+    rm -f ".venv/.installed-${1%.lock}"-*
+    install_packages "$1" "$2"
+    install_project
+    touch "$stamp"
+    say "The environment is ready"
 }
 
 install_test_tools() {
@@ -115,22 +140,12 @@ if command -v flock >/dev/null; then
     flock 9
 fi
 
-stamp=.venv/.installed-$(cat requirements-dev.lock pyproject.toml | sha256sum | cut -c 1-16)
-if [ ! -e "$stamp" ] || [ ! -x .venv/bin/python ]; then
-    check_python
-    if [ ! -x .venv/bin/python ] || ! .venv/bin/python -c 'import pip' 2>/dev/null; then
-        make_venv
-    fi
-    rm -f .venv/.installed-*
-    install_packages
-    touch "$stamp"
-    say "The environment is ready"
-fi
+layer requirements-local.lock "the locked packages (half a minute, the first time)"
+case ${1:-} in
+    dev | test | bench) layer requirements-dev.lock "the packages of the tests (a minute, the first time)" ;;
+esac
 
-if [ "${1:-}" = test ]; then
-    install_test_tools
-fi
-
-if [ "${1:-}" = bench ]; then
-    install_bench_tools
-fi
+case ${1:-} in
+    test) install_test_tools ;;
+    bench) install_bench_tools ;;
+esac
