@@ -1,4 +1,4 @@
-"""Asks whether this container does its work: ``healthcheck.py web|live|worker|clock``.
+"""Asks whether this container does its work: ``healthcheck.py web|live|worker|upkeep|clock``.
 
 Exits with 0 or 1 and says in one line what is wrong. It imports no more than it needs,
 since it runs every few seconds beside a busy process.
@@ -23,7 +23,7 @@ def main(part: str) -> str | None:
     """What is wrong with this container's part, or None."""
     if part in PORTS:
         return fault_of_server(PORTS[part])
-    if part in ("worker", "clock"):
+    if part in ("worker", "upkeep", "clock"):
         return fault_of_rq(part)
     return f"there is no part {part!r}"
 
@@ -47,7 +47,7 @@ def fault_of_rq(part: str) -> str | None:
     with Redis.from_url(url, socket_timeout=4, socket_connect_timeout=4) as client:
         found = (
             Worker.all(connection=client)
-            if part == "worker"
+            if part != "clock"
             else CronScheduler.all(client, cleanup=False)
         )
         mine = [one.last_heartbeat for one in found if one.hostname == socket.gethostname()]

@@ -124,6 +124,7 @@ LATELY_CLOSED = """
 SELECT id FROM performances
 WHERE sales_close_at <= statement_timestamp()
   AND sales_close_at > statement_timestamp() - %s * interval '1 second' ORDER BY id"""
+PERFORMANCE_AFTER = "SELECT min(id) FROM performances WHERE id > %s"
 IS_EMPTY = "SELECT NOT EXISTS (SELECT 1 FROM concerts)"
 
 
@@ -274,6 +275,13 @@ def lately_closed(seconds: int) -> list[int]:
     """The performances whose sale has ended in the last ``seconds``."""
     with connection() as link:
         return [row[0] for row in link.execute(LATELY_CLOSED, (seconds,)).fetchall()]
+
+
+def performance_after(performance_id: int) -> int | None:
+    """The performance that was made next, or None after the last."""
+    with connection() as link:
+        row = link.execute(PERFORMANCE_AFTER, (performance_id,)).fetchone()
+    return None if row is None else row[0]
 
 
 def is_empty() -> bool:

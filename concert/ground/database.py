@@ -42,6 +42,8 @@ SESSION_OPTIONS = (
 SET_LIMITS = (
     "SELECT set_config('statement_timeout', %s, false), set_config('lock_timeout', %s, false)"
 )
+# What a batch of upkeep may cost at most; nobody waits for it, and it waits for nobody.
+UPKEEP_OPTIONS = "SET LOCAL statement_timeout = '5s'; SET LOCAL lock_timeout = '1s'"
 CONNECT_SECONDS = 2
 # How often a wait looks whether somebody else has found the server silent meanwhile.
 GLANCE_SECONDS = 0.25
@@ -234,6 +236,18 @@ def connection() -> Iterator[Connection]:
             # It rolls back what an error has left unfinished. The pool's own context manager
             # also commits, which in autocommit is work for nothing.
             database.pool.putconn(link)
+
+
+@contextmanager
+def upkeep_connection() -> Iterator[Connection]:
+    """A pooled connection in one transaction, for a batch of upkeep: with a time limit of its own.
+
+    Raises:
+        Unavailable: PostgreSQL cannot be reached, or took longer than a batch may.
+    """
+    with connection() as link, link.transaction():
+        link.execute(UPKEEP_OPTIONS)
+        yield link
 
 
 def array(numbers: Iterable[int]) -> str:

@@ -21,7 +21,7 @@ from sqlalchemy import DateTime, LargeBinary, PrimaryKeyConstraint, String, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from concert.ground.database import Base, Connection, connection
+from concert.ground.database import Base, Connection, connection, upkeep_connection
 from concert.ground.errors import BadRequest, DomainError, IdempotencyConflict, RateLimited
 
 T = TypeVar("T")
@@ -73,7 +73,12 @@ CLAIM = """
 INSERT INTO idempotency_keys (user_id, key, fingerprint) VALUES (%s, %s, %s)
 ON CONFLICT (user_id, key) DO NOTHING RETURNING true"""
 RECALL = "SELECT fingerprint, answer FROM idempotency_keys WHERE user_id = %s AND key = %s"
-FORGET = "DELETE FROM idempotency_keys WHERE created_at < now() - %s * interval '1 hour'"
+# Another worker may be forgetting the same ones: each takes what is free.
+FORGET = """
+DELETE FROM idempotency_keys WHERE (user_id, key) IN (
+    SELECT user_id, key FROM idempotency_keys WHERE created_at < now() - %s * interval '1 hour'
+    ORDER BY created_at LIMIT %s FOR UPDATE SKIP LOCKED
+)"""
 KEEP = "UPDATE idempotency_keys SET answer = %s WHERE user_id = %s AND key = %s"
 
 
@@ -135,10 +140,10 @@ def or_first_answer(attempt: Attempt | None, answer_type: type[T], work: Callabl
         raise
 
 
-def forget_old() -> int:
-    """Drop the keys that are older than ``KEPT_HOURS``; returns how many there were."""
-    with connection() as link:
-        return link.execute(FORGET, (KEPT_HOURS,)).rowcount
+def forget_old(most: int) -> int:
+    """Drop keys that are older than ``KEPT_HOURS``, ``most`` of them; returns how many."""
+    with upkeep_connection() as link:
+        return link.execute(FORGET, (KEPT_HOURS, most)).rowcount
 
 
 def _once(

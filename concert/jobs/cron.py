@@ -10,6 +10,7 @@ from typing import Any
 from rq import cron
 
 from concert.jobs import ticks, upkeep
+from concert.jobs.upkeep import UPKEEP
 
 TICKS: dict[str, Any] = {
     "queue_name": "ticks",
@@ -18,7 +19,6 @@ TICKS: dict[str, Any] = {
     "result_ttl": 0,
     "failure_ttl": 3600,
 }
-UPKEEP: dict[str, Any] = {"queue_name": "upkeep", "job_timeout": 600, "ttl": 3600, "result_ttl": 0}
 
 cron.register(ticks.admit_everywhere, interval=1, **TICKS)
 cron.register(ticks.release_expired_holds, interval=1, **TICKS)

@@ -1,38 +1,92 @@
-"""Jobs of every hour and every day."""
+"""Jobs of every hour and every day: in batches, each a job of its own, by a worker of their own.
+
+A batch is short, and the next one queues behind whatever else there is. So even where one
+worker does everything, upkeep keeps no tick waiting for longer than a batch may take.
+"""
 
 from __future__ import annotations
 
-import structlog
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
 
+import structlog
+from rq import Queue, get_current_job
+
+from concert.catalogue.service import performance_after
 from concert.ground import idempotency
 from concert.ground.parts import part
+from concert.ground.redis_client import redis
 from concert.ground.settings import Settings
 from concert.payments.service import differing_seats
 from concert.waiting_room import rooms, service
-from concert.wallet.service import differing_wallets
+from concert.wallet.service import GREATEST, LEAST, differing_wallets, wallet_after
 
 log = structlog.get_logger()
 
+# Where upkeep queues, and what one job of it may take; its statements may take 5 s.
+UPKEEP: dict[str, Any] = {"queue_name": "upkeep", "job_timeout": 30, "ttl": 3600, "result_ttl": 0}
+KEYS_AT_ONCE = 1000
+WALLETS_AT_ONCE = 1000
+
 
 def clean_idempotency_keys() -> None:
-    """Drop the idempotency keys that are older than any retry."""
-    log.info("idempotency_keys_cleaned", keys=idempotency.forget_old())
+    """Drop idempotency keys that are older than any retry."""
+    keys = idempotency.forget_old(KEYS_AT_ONCE)
+    log.info("idempotency_keys_cleaned", keys=keys)
+    if keys == KEYS_AT_ONCE:
+        _go_on(clean_idempotency_keys)
 
 
 def forget_ended_places() -> None:
     """Drop what Redis remembers of places whose tokens have ended, too."""
-    settings = part(Settings)
     for room in rooms.list_rooms():
-        dropped = service.forget_ended(room.slug, settings.queue_token_hours * 3600 + 3600)
-        log.info("ended_places_forgotten", room=room.slug, places=dropped)
+        _go_on(forget_ended_places_of, slug=room.slug)
 
 
-def reconcile() -> dict[str, int]:
+def forget_ended_places_of(slug: str) -> None:
+    """Drop what Redis remembers of one room's ended places."""
+    settings = part(Settings)
+    dropped = service.forget_ended(slug, settings.queue_token_hours * 3600 + 3600)
+    log.info("ended_places_forgotten", room=slug, places=dropped)
+
+
+def reconcile() -> None:
     """Compare every wallet with its ledger and every seat with its payment; report any difference."""
-    wallets, seats = differing_wallets(), differing_seats()
-    for difference in wallets:
+    _go_on(reconcile_wallets, after=str(LEAST), differing_wallets_so_far=0)
+
+
+def reconcile_wallets(after: str, differing_wallets_so_far: int) -> None:
+    """Compare the next wallets, in the order of their users' ids, with their ledgers."""
+    begin = UUID(after)
+    end = wallet_after(begin, WALLETS_AT_ONCE)
+    differences = differing_wallets(begin, end or GREATEST)
+    for difference in differences:
         log.error("wallet_differs", **difference)
-    for difference in seats:
+    found = differing_wallets_so_far + len(differences)
+    if end is not None:
+        _go_on(reconcile_wallets, after=str(end), differing_wallets_so_far=found)
+    else:
+        _go_on(reconcile_seats, after=0, wallets=found, differing_seats_so_far=0)
+
+
+def reconcile_seats(after: int, wallets: int, differing_seats_so_far: int) -> None:
+    """Compare the seats of the next performance with their payments; the last one tells the result."""
+    performance_id = performance_after(after)
+    if performance_id is None:
+        log.info("reconciled", differing_wallets=wallets, differing_seats=differing_seats_so_far)
+        return
+    differences = differing_seats(performance_id)
+    for difference in differences:
         log.error("seat_differs", **difference)
-    log.info("reconciled", differing_wallets=len(wallets), differing_seats=len(seats))
-    return {"wallets": len(wallets), "seats": len(seats)}
+    found = differing_seats_so_far + len(differences)
+    _go_on(reconcile_seats, after=performance_id, wallets=wallets, differing_seats_so_far=found)
+
+
+def _go_on(job: Callable[..., None], **known: Any) -> None:
+    """Queue the next batch."""
+    current = get_current_job()
+    # Where jobs have a Redis of their own, it is the one that this job came from.
+    queue = Queue(UPKEEP["queue_name"], connection=current.connection if current else redis())
+    options = {name: value for name, value in UPKEEP.items() if name != "queue_name"}
+    queue.enqueue(job, kwargs=known, **options)

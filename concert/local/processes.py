@@ -1,4 +1,4 @@
-"""The parts of one machine (web, worker, clock), kept running and stopped together.
+"""The parts of one machine (web, worker, upkeep, clock), kept running and stopped together.
 
 This is not honcho: honcho ends every process when one ends, and runs each through a shell
 behind a process of its own. Here a part that ends is started again, because a sale must
@@ -50,7 +50,7 @@ class Part:
 
 
 def local_parts(settings: Settings, redis_url: str) -> tuple[Part, ...]:
-    """What runs on one machine: web, worker and clock."""
+    """What runs on one machine: web, worker, upkeep and clock."""
     web = Part(
         "web",
         (
@@ -72,9 +72,11 @@ def local_parts(settings: Settings, redis_url: str) -> tuple[Part, ...]:
     rq = (sys.executable, "-c", "from rq.cli import main; main()")
     here = {"RQ_REDIS_URL": redis_url}
     worker_class = "concert.jobs.worker.Worker"
-    worker = Part("worker", (*rq, "worker", "-q", "-w", worker_class, "ticks", "upkeep"), here)
+    # Two workers, so that no tick ever waits for upkeep, whatever that meets.
+    worker = Part("worker", (*rq, "worker", "-q", "-w", worker_class, "ticks"), here)
+    upkeep = Part("upkeep", (*rq, "worker", "-q", "-w", worker_class, "upkeep"), here)
     clock = Part("clock", (*rq, "cron", "-l", "warning", "concert.jobs.cron"), here)
-    return web, worker, clock
+    return web, worker, upkeep, clock
 
 
 class Supervisor:

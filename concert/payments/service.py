@@ -13,7 +13,7 @@ import structlog
 
 from concert.catalogue.service import Performance, require_seats
 from concert.ground import events
-from concert.ground.database import Connection, connection
+from concert.ground.database import Connection, connection, upkeep_connection
 from concert.ground.errors import (
     HoldExpired,
     InsufficientBalance,
@@ -173,10 +173,11 @@ def payments_of(user_id: UUID) -> list[Payment]:
         ]
 
 
-def differing_seats() -> list[dict[str, object]]:
-    """Seats that contradict their reservation or payment: there should be none."""
-    with connection() as link:
-        rows = link.execute(queries.DIFFERING_SEATS).fetchall()
+def differing_seats(performance_id: int | None = None) -> list[dict[str, object]]:
+    """The seats that are sold without a payment, or paid for and not sold, of one performance or of all."""
+    first, last = (0, 2**63 - 1) if performance_id is None else (performance_id, performance_id)
+    with upkeep_connection() as link:
+        rows = link.execute(queries.DIFFERING_SEATS, {"first": first, "last": last}).fetchall()
     return [{"performance_id": row[0], "seat_no": row[1], "difference": row[2]} for row in rows]
 
 

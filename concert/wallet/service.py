@@ -9,7 +9,7 @@ from uuid import UUID
 
 import psycopg
 
-from concert.ground.database import Connection, connection
+from concert.ground.database import Connection, connection, upkeep_connection
 from concert.ground.errors import BadRequest, BalanceLimit, UnknownUser
 from concert.ground.idempotency import Attempt, once
 from concert.ground.limits import limit
@@ -54,9 +54,12 @@ SELECT w.balance FROM users u LEFT JOIN wallets w ON w.user_id = u.id WHERE u.id
 READ_ENTRIES = """
 SELECT amount, balance_after, kind, created_at FROM wallet_entries
 WHERE user_id = %s AND id < %s ORDER BY id DESC LIMIT %s"""
+WALLET_AFTER = "SELECT user_id FROM wallets WHERE user_id > %s ORDER BY user_id OFFSET %s LIMIT 1"
+LEAST, GREATEST = UUID(int=0), UUID(int=2**128 - 1)
 DIFFERING = """
 SELECT w.user_id, w.balance, coalesce(sum(e.amount), 0)::bigint AS entered
 FROM wallets w LEFT JOIN wallet_entries e ON e.user_id = w.user_id
+WHERE w.user_id > %s AND w.user_id <= %s
 GROUP BY w.user_id HAVING w.balance <> coalesce(sum(e.amount), 0)"""
 
 
@@ -95,14 +98,21 @@ def balance_of(user_id: UUID, entries: int = 0) -> Balance:
     return Balance(user_id, row[0] or 0, newest)
 
 
-def differing_wallets() -> list[dict[str, Any]]:
-    """Wallets whose balance is not the sum of their entries: there should be none."""
-    with connection() as link:
-        rows = link.execute(DIFFERING).fetchall()
+def differing_wallets(after: UUID = LEAST, until: UUID = GREATEST) -> list[dict[str, Any]]:
+    """The wallets whose balance is not the sum of their entries, among users in this order of ids."""
+    with upkeep_connection() as link:
+        rows = link.execute(DIFFERING, (after, until)).fetchall()
     return [
         {"user_id": str(user_id), "balance": balance, "entries": entered}
         for user_id, balance, entered in rows
     ]
+
+
+def wallet_after(after: UUID, count: int) -> UUID | None:
+    """Whose wallet is ``count`` further on in the order of ids, or None where there are fewer."""
+    with upkeep_connection() as link:
+        row = link.execute(WALLET_AFTER, (after, count - 1)).fetchone()
+    return None if row is None else row[0]
 
 
 def _charge(link: Connection, user_id: UUID, amount: int) -> Balance:

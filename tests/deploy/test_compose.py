@@ -16,7 +16,7 @@ from tests.service import PROJECT
 
 DOCKERFILE = (PROJECT / "Dockerfile").read_text().replace("\\\n", " ")
 SERVICES: dict[str, dict[str, Any]] = compose()["services"]
-APP = ("migrate", "web", "live", "worker", "clock")
+APP = ("migrate", "web", "live", "worker", "upkeep", "clock")
 # What the images and programs read that are not ours.
 FOREIGN = {"POSTGRES_USER", "POSTGRES_DB", "POSTGRES_PASSWORD", "RQ_REDIS_URL"}
 SECRETS = {"CONCERT_SECRET_KEYS", "CONCERT_ORGANISER_KEY", "POSTGRES_PASSWORD"}
@@ -122,11 +122,15 @@ def test_the_web_command_is_the_local_one() -> None:
 
 
 def test_worker_and_clock_run_the_local_programs() -> None:
-    _, worker, clock = local_parts(Settings(), "")
-    assert command_of("worker")[-3:] == list(worker.command[-3:])
+    _, worker, upkeep, clock = local_parts(Settings(), "")
+    for part in (worker, upkeep):
+        assert command_of(part.name)[-2:] == list(part.command[-2:])
+        assert command_of(part.name)[:2] == ["rq", "worker"]
+    # Whatever upkeep meets, no tick waits behind it.
+    assert (worker.command[-1], upkeep.command[-1]) == ("ticks", "upkeep")
     assert command_of("clock")[-1] == clock.command[-1]
     assert (command_of("worker")[:2], command_of("clock")[:2]) == (["rq", "worker"], ["rq", "cron"])
-    for name in ("worker", "clock"):
+    for name in ("worker", "upkeep", "clock"):
         environment = SERVICES[name]["environment"]
         assert environment["RQ_REDIS_URL"] == environment["REDIS_URL"]
 
@@ -169,7 +173,7 @@ def stage_of(service: dict[str, Any]) -> str:
 
 
 def test_things_start_in_order() -> None:
-    for name in ("web", "live", "worker", "clock"):
+    for name in ("web", "live", "worker", "upkeep", "clock"):
         waits = SERVICES[name]["depends_on"]
         assert waits["migrate"]["condition"] == "service_completed_successfully"
         assert waits["postgres"]["condition"] == waits["redis"]["condition"] == "service_healthy"
@@ -201,7 +205,9 @@ def test_only_the_proxy_can_be_reached_from_outside() -> None:
 def test_there_are_connections_enough_for_every_process() -> None:
     pool = Settings().database_pool_size
     workers = int(image_command()[image_command().index("--workers") + 1])
-    processes = SERVICES["web"]["deploy"]["replicas"] * workers + 3  # live, worker, a command
+    processes = (
+        SERVICES["web"]["deploy"]["replicas"] * workers + 4
+    )  # live, worker, upkeep, a command
     limit = next(one for one in SERVICES["postgres"]["command"] if "max_connections" in one)
     assert processes * pool < int(limit.split("=")[1]) - 3
 

@@ -175,7 +175,7 @@ def asked(health: list[str], redis_url: str) -> subprocess.CompletedProcess[str]
     return subprocess.run(health, env=environment, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("part", ["worker", "clock"])
+@pytest.mark.parametrize("part", ["worker", "upkeep", "clock"])
 def test_the_health_check_sees_its_part(stack: Stack, part: str) -> None:
     health = [sys.executable, str(DEPLOY / "healthcheck.py"), part]
     seen = asked(health, stack.redis_url)

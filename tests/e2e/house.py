@@ -28,7 +28,9 @@ class House:
     def __init__(self, settings: Settings) -> None:
         self.address = f"http://{settings.host}:{settings.port}"
         self._port = settings.port
-        self._parts = {part.name: part for part in local_parts(settings, settings.redis_url)}
+        parts = local_parts(settings, settings.redis_url)
+        # Nothing here waits for an hour or a day.
+        self._parts = {part.name: part for part in parts if part.name != "upkeep"}
         self._environment = environment_of(settings) | {"CONCERT_LOG_LEVEL": "warning"}
         self._programs: dict[str, Program] = {}
         # Every process that there has been, with how much of its output was shown.

@@ -9,11 +9,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+import structlog
 from rq import Queue, cron
 from rq.job import Job
 from structlog.testing import capture_logs
 
-from concert.ground.database import connection
+from concert.ground import idempotency
+from concert.ground.database import connection, upkeep_connection
 from concert.ground.redis_client import redis
 from concert.ground.sale_health import TICKED_AT
 from concert.ground.settings import Settings
@@ -232,12 +234,46 @@ def test_a_place_whose_completion_a_crash_cut_off_is_completed_by_the_next_tick(
         assert fan.place().json["code"] == "token_expired"
 
 
-def test_reconciling_an_honest_house_finds_nothing(sale: Sale) -> None:
+def reconciled(worker: Worker) -> tuple[dict[str, int], list[str]]:
+    """What a whole reconciliation has found, and the errors that it logged."""
+    kept = structlog.get_config()["wrapper_class"]
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("info"))
+    try:
+        with capture_logs() as logs:
+            upkeep.reconcile()
+            worker.work(burst=True)
+    finally:
+        structlog.configure(wrapper_class=kept)
+    (result,) = [line for line in logs if line["event"] == "reconciled"]
+    found = {"wallets": result["differing_wallets"], "seats": result["differing_seats"]}
+    return found, [line["event"] for line in logs if line["log_level"] == "error"]
+
+
+def test_reconciling_an_honest_house_finds_nothing(sale: Sale, worker: Worker) -> None:
     concert = sale.concert(price=10)
     fan = sale.admitted_fan(concert, balance=100)
     fan.hold(concert, 1, 2)
     fan.pay(concert, 1)
-    assert upkeep.reconcile() == {"wallets": 0, "seats": 0}
+    assert reconciled(worker) == ({"wallets": 0, "seats": 0}, [])
+
+
+def test_reconciling_goes_through_every_wallet_and_performance_in_batches(
+    sale: Sale, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "WALLETS_AT_ONCE", 2)
+    for _ in range(3):
+        concert = sale.concert(price=10, dates=2)
+        fan = sale.admitted_fan(concert, balance=100)
+        date = sale.call("GET", f"/v1/concerts/{concert}").json["dates"][1]["date"]
+        fan.hold(concert, 1, date=date)
+        assert fan.pay(concert, 1, date=date).status_code == 200
+        sale.admitted_fan(concert, balance=100)
+    with connection() as link:
+        link.execute("UPDATE wallets SET balance = balance + 1")
+        link.execute("UPDATE seats SET sold_at = NULL")
+    found, errors = reconciled(worker)
+    assert found == {"wallets": 6, "seats": 3}
+    assert sorted(errors) == ["seat_differs"] * 3 + ["wallet_differs"] * 6
 
 
 @pytest.mark.parametrize(
@@ -262,7 +298,7 @@ def test_reconciling_an_honest_house_finds_nothing(sale: Sale) -> None:
     ],
 )
 def test_reconciling_reports_what_was_tampered_with(
-    sale: Sale, tampering: str, found: dict[str, int], event: str
+    sale: Sale, worker: Worker, tampering: str, found: dict[str, int], event: str
 ) -> None:
     concert = sale.concert(price=10)
     fan = sale.admitted_fan(concert, balance=100)
@@ -271,25 +307,82 @@ def test_reconciling_reports_what_was_tampered_with(
     sale.admitted_fan(concert).hold(concert, 3)
     with connection() as link:
         link.execute(tampering.encode())
-    with capture_logs() as logs:
-        assert upkeep.reconcile() == found
-    assert [line["event"] for line in logs if line["log_level"] == "error"] == [event]
+    assert reconciled(worker) == (found, [event])
+
+
+def test_old_idempotency_keys_are_dropped_in_batches_and_new_ones_stay(
+    sale: Sale, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "KEYS_AT_ONCE", 2)
+    fan = sale.fan()
+    for number in range(6):
+        fan.charge(10, headers={"Idempotency-Key": f"key-{number}"})
+    with connection() as link:
+        link.execute(
+            "UPDATE idempotency_keys SET created_at = now() - %s * interval '1 hour' WHERE key < 'key-5'",
+            (idempotency.KEPT_HOURS + 1,),
+        )
+    upkeep.clean_idempotency_keys()
+    assert kept_keys() == 4  # a batch, and the rest when the worker comes to it
+    worker.work(burst=True)
+    assert kept_keys() == 1
+
+
+def kept_keys() -> int:
+    with connection() as link:
+        row = link.execute("SELECT count(*) FROM idempotency_keys").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def test_a_batch_of_upkeep_has_a_time_limit_of_its_own(sale: Sale) -> None:
+    with upkeep_connection() as link:
+        limits = link.execute(
+            "SELECT current_setting('statement_timeout'), current_setting('lock_timeout')"
+        ).fetchone()
+    assert limits == ("5s", "1s")
+    with connection() as link:
+        row = link.execute("SHOW statement_timeout").fetchone()
+    assert row != ("5s",)
+    assert cron_table.UPKEEP["job_timeout"] <= 30
+    assert cron_table.UPKEEP["queue_name"] != cron_table.TICKS["queue_name"]
+
+
+def test_a_tick_comes_before_the_next_batch_where_one_worker_does_everything(
+    sale: Sale, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(
+        upkeep, "differing_wallets", lambda *_: (tick(), done.append("batch"), [])[2]
+    )
+    monkeypatch.setattr(ticks, "note_tick", lambda: done.append("tick"))
+
+    def tick() -> None:
+        Queue("ticks", connection=redis()).enqueue(ticks.admit_everywhere, result_ttl=0, ttl=5)
+
+    monkeypatch.setattr(upkeep, "WALLETS_AT_ONCE", 1)
+    for _ in range(3):
+        sale.fan().charge(10)
+    upkeep.reconcile()
+    worker.work(burst=True)
+    assert done == ["batch", "tick"] * 4 or done == ["batch", "tick"] * 3
 
 
 def test_what_redis_remembers_of_ended_places_is_forgotten_with_their_tokens(
-    sale: Sale, settings: Settings
+    sale: Sale, settings: Settings, worker: Worker
 ) -> None:
     fan = sale.fan()
     fan.join()
     fan.call("DELETE", "/v1/enqueues")
     ended = room_keys("main").ended
-    upkeep.forget_ended_places()
+    upkeep.forget_ended_places_of("main")
     assert redis().hlen(ended) == 1
     ((user, value),) = redis().hgetall(ended).items()
     status, sequence, at = value.decode().split(":")
     long_ago = int(at) - (settings.queue_token_hours + 2) * 3_600_000
     redis().hset(ended, user, f"{status}:{sequence}:{long_ago}")
     upkeep.forget_ended_places()
+    worker.work(burst=True)
     assert redis().hlen(ended) == 0
 
 

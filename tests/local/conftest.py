@@ -35,7 +35,10 @@ from stand_in.jobs import tick
 cron.register(tick, queue_name="ticks", interval=1, job_timeout=5, ttl=5, result_ttl=0)
 """
 JOBS = """
-import os, redis
+import os, redis, time
+
+def hang():
+    time.sleep(60)
 
 def tick():
     with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:

@@ -16,6 +16,7 @@ import psutil
 import psycopg
 import pytest
 import redis
+from rq import Queue
 
 from concert.local.launch import session_of
 from tests.local.conftest import Running, processes_in, wait_for
@@ -158,6 +159,18 @@ def test_a_stop_also_ends_what_a_killed_parent_has_left(run_up: RunUp, project: 
     assert session_of(parent.pid)
     stop(running)
     assert not session_of(parent.pid)
+
+
+def test_ticks_go_on_while_a_job_of_upkeep_hangs(run_up: RunUp) -> None:
+    running = run_up()
+    running.wait_until_up()
+    with redis.Redis.from_url(facts(running)["redis_url"]) as client:
+        job = Queue("upkeep", connection=client).enqueue("stand_in.jobs.hang", job_timeout=120)
+        wait_for(lambda: job.get_status(refresh=True) == "started", "a worker has the job")
+        before = ticks(running)
+        wait_for(lambda: ticks(running) >= before + 3, "ticks go on")
+        assert job.get_status(refresh=True) == "started"
+    stop(running)
 
 
 def test_the_servers_come_back_when_they_are_killed(run_up: RunUp) -> None:
