@@ -6,15 +6,15 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
+from concert.cli import main
 from concert.ground.settings import Settings
 from tests.sale import Sale
 from tests.servers import own_database, temporary_directory
+from tests.service import PROJECT
 
-PROJECT = Path(__file__).parent.parent
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 NIGHT = ("--starts-at", "2030-12-31T19:00:00+09:00", "--price", "50000")
 
@@ -25,23 +25,44 @@ def run(settings: Settings) -> Run:
 
     def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith("CONCERT_")}
-        given = {
-            "DATABASE_URL": settings.database_url,
-            "REDIS_URL": settings.redis_url,
-            "CONCERT_SECRET_KEYS": "a key that signs nothing in particular",
-            "CONCERT_ORGANISER_KEY": "a key that opens nothing",
-        }
         return subprocess.run(
             [sys.executable, "-m", "concert.cli", *words],
             capture_output=True,
             text=True,
             timeout=60,
             cwd=PROJECT,
-            env={**kept, **given, **environment},
+            env={**kept, **given(settings), **environment},
             check=False,
         )
 
     return run
+
+
+@pytest.fixture
+def run_here(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Run:
+    """The same in this process: for what a command says, where it is one among many."""
+
+    def run_here(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("CONCERT_")}
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "environ", {**kept, **given(settings), **environment})
+            capsys.readouterr()
+            code = main(words)
+        return subprocess.CompletedProcess(words, code, *capsys.readouterr())
+
+    return run_here
+
+
+def given(settings: Settings) -> dict[str, str]:
+    return {
+        "DATABASE_URL": settings.database_url,
+        "REDIS_URL": settings.redis_url,
+        "CONCERT_SECRET_KEYS": "a key that signs nothing in particular",
+        "CONCERT_ORGANISER_KEY": "a key that opens nothing",
+        "CONCERT_LOG_LEVEL": "error",
+    }
 
 
 def refused(done: subprocess.CompletedProcess[str]) -> str:
@@ -115,15 +136,15 @@ MISTAKES = [
 
 @pytest.mark.parametrize(("words", "reason"), MISTAKES)
 def test_a_mistake_is_one_line_and_exit_1(
-    sale: Sale, run: Run, words: tuple[str, ...], reason: str
+    sale: Sale, run_here: Run, words: tuple[str, ...], reason: str
 ) -> None:
-    assert reason in refused(run(*words))
+    assert reason in refused(run_here(*words))
 
 
-def test_wrong_settings_are_one_line_and_exit_1(sale: Sale, run: Run) -> None:
-    line = refused(run("rooms", PORT="x", HOLD_SECONDS="0"))
+def test_wrong_settings_are_one_line_and_exit_1(sale: Sale, run_here: Run) -> None:
+    line = refused(run_here("rooms", PORT="x", HOLD_SECONDS="0"))
     assert "PORT" in line and "HOLD_SECONDS" in line
-    assert "DATABASE_URL" in refused(run("rooms", CONCERT_ENV="production", DATABASE_URL=""))
+    assert "DATABASE_URL" in refused(run_here("rooms", CONCERT_ENV="production", DATABASE_URL=""))
 
 
 @pytest.mark.parametrize("words", [("rooms",), ("migrate",)])
@@ -135,18 +156,18 @@ def test_servers_that_are_not_there_are_one_line_and_exit_1(
     )
 
 
-def test_a_redis_that_is_not_there_is_one_line_and_exit_1(sale: Sale, run: Run) -> None:
-    refused(run("rooms", REDIS_URL="redis://127.0.0.1:9/0"))
+def test_a_redis_that_is_not_there_is_one_line_and_exit_1(sale: Sale, run_here: Run) -> None:
+    refused(run_here("rooms", REDIS_URL="redis://127.0.0.1:9/0"))
 
 
-def test_a_time_without_offset_is_a_usage_mistake(sale: Sale, run: Run) -> None:
-    done = run("add-date", "1", "--starts-at", "2030-12-31T19:00:00", "--price", "1")
+def test_a_time_without_offset_is_a_usage_mistake(sale: Sale, run_here: Run) -> None:
+    done = run_here("add-date", "1", "--starts-at", "2030-12-31T19:00:00", "--price", "1")
     assert done.returncode == 2
     assert "has no offset" in done.stderr
 
 
-def test_the_help_names_every_command(run: Run) -> None:
-    shown = run("--help").stdout
+def test_the_help_names_every_command(run_here: Run) -> None:
+    shown = run_here("--help").stdout
     for command in ("up", "migrate", "seed", "create-concert", "add-date", "room", "rooms"):
         assert command in shown
 
