@@ -5,8 +5,10 @@
 SHELL := /bin/bash
 BIN := .venv/bin
 
-# Test workers: the tests wait for servers as much as for the processor.
-WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$(( n < 2 ? 2 : n > 8 ? 8 : n )))
+# Test workers: the tests wait for servers, disks and browsers as much as for the processor, so there
+# are more of them than processors. Whoever has nothing left to do takes tests from those who have.
+WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$(( n < 2 ? 3 : n > 5 ? 8 : n * 3 / 2 )))
+PYTEST := $(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 .PHONY: help setup tools run test check pytest lint format types imports coverage migrate \
 	bench bench-full screenshots translations lock clean
@@ -44,11 +46,11 @@ imports: tools ## Check that imports go down only
 	$(BIN)/lint-imports --no-logo
 
 pytest: tools ## Run the tests alone (ARGS="tests/local -k crash" chooses)
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	$(PYTEST) $(ARGS)
 
 coverage: ## Run the tests, write the coverage report to htmlcov/, and fail below the gate
 	@scripts/setup.sh test
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile --cov --cov-report=term-missing:skip-covered --cov-report=html --cov-report=xml
+	$(PYTEST) --cov --cov-report=term-missing:skip-covered --cov-report=html --cov-report=xml
 
 migrate: setup ## Bring the database to the newest migration
 	@exec $(BIN)/concert migrate

@@ -11,7 +11,13 @@ import pytest
 from concert.factory import ConcertApp, create_app
 from concert.ground.settings import Settings, load_settings
 from tests.sale import ORGANISER_KEY, Sale, empty_everything
-from tests.servers import SharedPostgres, own_database, own_redis
+from tests.servers import (
+    NewCluster,
+    SharedPostgres,
+    own_database,
+    own_redis,
+    temporary_directory,
+)
 
 POSTGRES = pytest.StashKey[SharedPostgres]()
 
@@ -46,6 +52,13 @@ def database_url(request: pytest.FixtureRequest, worker_name: str) -> Iterator[s
     server = workerinput["postgres_url"] if workerinput else request.config.stash[POSTGRES].url
     with own_database(server, worker_name) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def new_cluster() -> Iterator[NewCluster]:
+    """For tests that need a PostgreSQL of their own: its files, as they are when it is new."""
+    with temporary_directory() as directory:
+        yield NewCluster(directory)
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ from concert.ground.settings import Settings
 from concert.jobs import ticks
 from concert.local.servers import EmbeddedPostgres, EmbeddedRedis
 from tests.sale import Sale, empty_everything
-from tests.servers import temporary_directory
+from tests.servers import NewCluster, temporary_directory
 from tests.waiting import wait_until
 
 UNREACHABLE = "cannot be reached or takes no work"
@@ -155,10 +155,13 @@ def test_migrations_that_are_not_at_head_are_named(sale: Sale) -> None:
 
 
 @pytest.fixture(scope="module")
-def private(settings: Settings) -> Iterator[tuple[Sale, EmbeddedPostgres, EmbeddedRedis]]:
+def private(
+    settings: Settings, new_cluster: NewCluster
+) -> Iterator[tuple[Sale, EmbeddedPostgres, EmbeddedRedis]]:
     """A service on a PostgreSQL and a Redis of its own, which a test may stop."""
     with ExitStack() as held:
         directory = held.enter_context(temporary_directory())
+        new_cluster.put_into(directory / "p")
         postgres = held.enter_context(EmbeddedPostgres(directory / "p"))
         own_redis = held.enter_context(EmbeddedRedis(directory / "r"))
         urls = {"database_url": postgres.url, "redis_url": own_redis.url}

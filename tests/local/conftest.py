@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.servers import temporary_directory
+from tests.servers import NewCluster, temporary_directory
 from tests.service import PROJECT, Program, free_port
 
 PATIENCE_SECONDS = 40.0
@@ -118,9 +118,10 @@ class Running(Program):
 
 
 @pytest.fixture
-def project() -> Iterator[Path]:
+def project(new_cluster: NewCluster) -> Iterator[Path]:
     """A project in a directory of its own, with stand-ins for everything that ``up`` runs."""
     with temporary_directory() as directory:
+        new_cluster.put_into(directory / ".concert" / "postgres")
         (directory / "app.py").write_text(APP)
         (directory / "run.py").write_text(RUN)
         stand_in = directory / "stand_in"
@@ -143,6 +144,13 @@ def run_up(project: Path) -> Iterator[Callable[..., Running]]:
             return running
 
         yield run
+
+
+@pytest.fixture
+def data(directory: Path, new_cluster: NewCluster) -> Path:
+    """A server's directory, with the files of a new PostgreSQL."""
+    new_cluster.put_into(directory / "s")
+    return directory / "s"
 
 
 @pytest.fixture

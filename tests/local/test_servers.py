@@ -44,10 +44,10 @@ def read(server: EmbeddedServer) -> str:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_data_survives_a_restart(kind: type[EmbeddedServer], directory: Path) -> None:
-    with kind(directory / "s") as server:
+def test_data_survives_a_restart(kind: type[EmbeddedServer], data: Path) -> None:
+    with kind(data) as server:
         write(server)
-    with kind(directory / "s") as server:
+    with kind(data) as server:
         assert read(server) == "yes"
 
 
@@ -69,9 +69,9 @@ def test_redis_writes_what_it_holds_to_disk_and_listens_on_no_network(directory:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_server_that_was_killed_starts_again_with_its_data(
-    kind: type[EmbeddedServer], directory: Path
+    kind: type[EmbeddedServer], data: Path
 ) -> None:
-    with kind(directory / "s") as server:
+    with kind(data) as server:
         write(server)
         if isinstance(server, EmbeddedRedis):
             with redis.Redis.from_url(server.url) as client:
@@ -85,7 +85,7 @@ def test_a_server_that_was_killed_starts_again_with_its_data(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_server_ends_when_its_owner_is_killed_and_the_next_owner_has_its_data(
-    kind: type[EmbeddedServer], directory: Path
+    kind: type[EmbeddedServer], data: Path
 ) -> None:
     script = (
         "import sys, os\n"
@@ -95,7 +95,7 @@ def test_a_server_ends_when_its_owner_is_killed_and_the_next_owner_has_its_data(
         "print('ready', flush=True); sys.stdin.read()\n"
     )
     owner = subprocess.Popen(
-        [sys.executable, "-c", script, str(directory / "s")],
+        [sys.executable, "-c", script, str(data)],
         cwd=PROJECT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -103,29 +103,29 @@ def test_a_server_ends_when_its_owner_is_killed_and_the_next_owner_has_its_data(
     assert owner.stdin is not None and owner.stdout is not None
     with owner.stdin, owner.stdout:
         assert owner.stdout.readline() == b"ready\n"
-        assert processes_in(directory)
+        assert processes_in(data)
         owner.kill()
         owner.wait()
     # At once: the old server may still be shutting down.
-    with kind(directory / "s") as server:
+    with kind(data) as server:
         assert read(server) == "yes"
 
 
-def test_a_pid_file_that_names_a_strangers_process_does_not_stop_postgres(directory: Path) -> None:
-    with EmbeddedPostgres(directory / "s") as server:
+def test_a_pid_file_that_names_a_strangers_process_does_not_stop_postgres(data: Path) -> None:
+    with EmbeddedPostgres(data) as server:
         write(server)
         assert server._process is not None
-        pid_file = directory / "s" / "data" / "postmaster.pid"
+        pid_file = data / "data" / "postmaster.pid"
         text = pid_file.read_text().replace(str(server._process.pid), str(os.getppid()), 1)
     pid_file.write_text(text)
-    with EmbeddedPostgres(directory / "s") as server:
+    with EmbeddedPostgres(data) as server:
         assert read(server) == "yes"
 
 
 def test_a_stopped_postmaster_that_left_its_backends_does_not_harm_the_data(
-    directory: Path,
+    data: Path,
 ) -> None:
-    with EmbeddedPostgres(directory / "s") as server:
+    with EmbeddedPostgres(data) as server:
         write(server)
         assert server._process is not None
         backends = psutil.Process(server._process.pid).children()
@@ -135,16 +135,16 @@ def test_a_stopped_postmaster_that_left_its_backends_does_not_harm_the_data(
                 backend.suspend()
         server._process.kill()
         server._process.wait()
-    with EmbeddedPostgres(directory / "s") as again:
+    with EmbeddedPostgres(data) as again:
         assert read(again) == "yes"
     assert not any(backend.is_running() for backend in backends)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_directory_has_one_owner(kind: type[EmbeddedServer], directory: Path) -> None:
-    with kind(directory / "s") as server:
+def test_a_directory_has_one_owner(kind: type[EmbeddedServer], data: Path) -> None:
+    with kind(data) as server:
         with pytest.raises(LocalError, match="belongs to another process"):
-            kind(directory / "s").start()
+            kind(data).start()
         assert server.running
 
 
@@ -170,8 +170,8 @@ def test_postgres_works_below_a_folder_closed_to_other_users(directory: Path) ->
     assert (directory / "closed").stat().st_mode & 0o777 == 0o700
 
 
-def test_postgres_never_runs_as_root(directory: Path) -> None:
-    with EmbeddedPostgres(directory / "s") as server:
+def test_postgres_never_runs_as_root(data: Path) -> None:
+    with EmbeddedPostgres(data) as server:
         assert server._process is not None
         assert psutil.Process(server._process.pid).uids().real != 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import shutil
 import signal
 import socket
 import time
@@ -196,7 +197,8 @@ def test_a_taken_port_is_one_line_and_nothing_is_started(run_up: RunUp) -> None:
         assert running.exit_code() == 1
     assert len(running.output) == 1
     assert f"Port {port} on 127.0.0.1 is taken" in running.text
-    assert not running.data.exists()
+    assert [path.name for path in running.data.iterdir()] == ["postgres"]
+    assert [path.name for path in (running.data / "postgres").iterdir()] == ["data"]
 
 
 def test_two_starts_at_the_same_moment_do_not_share_a_port(run_up: RunUp, project: Path) -> None:
@@ -233,6 +235,8 @@ def test_a_signal_while_it_starts_leaves_nothing_running(
 ) -> None:
     if moment == "prepare":
         (project / "hold_prepare").touch()
+    if moment == "database":
+        shutil.rmtree(project / ".concert" / "postgres")
     running = run_up()
     reached: dict[str, Callable[[], object]] = {
         "servers": lambda: running.said("Starting PostgreSQL"),
