@@ -145,15 +145,16 @@ def wait_until_served(programs: Iterable[Program], port: int, path: str = "/heal
 
 
 def environment_of(settings: Settings) -> dict[str, str]:
-    """What a process has to be told to work on the servers, and with the keys, of these settings."""
+    """What a process has to be told to have these settings: those that are not the usual ones."""
     return {
-        "DATABASE_URL": settings.database_url,
-        "REDIS_URL": settings.redis_url,
-        "CONCERT_SECRET_KEYS": ",".join(settings.secret_keys),
-        "CONCERT_ORGANISER_KEY": settings.organiser_key,
-        "CONCERT_NEW_USERS_PER_MINUTE": str(settings.new_users_per_minute),
-        "CONCERT_LOG_LEVEL": settings.log_level,
+        str(field.alias): _as_variable(getattr(settings, name))
+        for name, field in Settings.model_fields.items()
+        if getattr(settings, name) != field.default
     }
+
+
+def _as_variable(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def free_port() -> int:
