@@ -45,7 +45,7 @@ def tick():
         client.incr("ticks")
 """
 RUN = """
-import sys
+import signal, sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,8 @@ from concert.local.run import up
 from concert.ground.settings import load_settings
 
 here = Path(__file__).parent
+# Tests that were started under nohup hand on that it is ignored.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 def parts(settings, redis_url):
     return tuple(
