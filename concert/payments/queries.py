@@ -59,6 +59,22 @@ PAY_SEAT = _PAY.replace(
         WHERE s.performance_id = %(performance)s AND s.seat_no = %(seat)s)""",
 )
 
+# What one live reservation costs, with the locks that PAY takes before it comes to the wallet, so
+# that whoever adds to the wallet in between has them in order. Nothing where it is no live hold.
+LOCK_HELD = """
+WITH reservation AS (
+    SELECT r.id, r.performance_id, r.seat_nos, r.amount FROM reservations r
+    WHERE r.id = %(reservation)s AND r.user_id = %(user)s
+      AND r.status = 'held' AND r.held_until > statement_timestamp()
+    FOR UPDATE
+), locked AS (
+    SELECT s.seat_no FROM seats s JOIN reservation r
+        ON s.performance_id = r.performance_id AND s.seat_no = ANY (r.seat_nos) AND s.reservation_id = r.id
+    WHERE s.sold_at IS NULL AND s.held_until > statement_timestamp()
+    ORDER BY s.seat_no FOR UPDATE OF s
+)
+SELECT r.amount FROM reservation r WHERE cardinality(r.seat_nos) = (SELECT count(*) FROM locked)"""
+
 # Complete a place after all, where two payments at once each saw the other's hold.
 COMPLETE_IF_NOTHING_HELD = """
 INSERT INTO completed_places (room_slug, user_id, sequence)

@@ -27,6 +27,7 @@ from concert.ground.idempotency import Attempt, once
 from concert.payments import queries
 from concert.waiting_room import service as waiting_room
 from concert.waiting_room.tokens import QueueToken
+from concert.wallet.service import raise_balance
 
 log = structlog.get_logger()
 
@@ -122,6 +123,21 @@ def pay_reservation(
     return _pay(token, room, ThisReservation(reservation_id), attempt)
 
 
+def top_up_and_pay(token: QueueToken, room: str, reservation_id: UUID, most: int) -> Payment:
+    """Pay a reservation, after adding to the user's wallet what is missing now: both, or neither.
+
+    ``most`` is what the user has agreed to add (won). No more is added, and less where less is
+    missing. Paying again what is paid returns the first payment and adds nothing, so this may be
+    repeated without a key.
+
+    Raises:
+        InsufficientBalance: more is missing than that; nothing was added.
+        BalanceLimit: the wallet would hold more than it may; nothing was added.
+        And what :func:`pay_reservation` raises, then too with nothing added.
+    """
+    return _pay(token, room, ThisReservation(reservation_id), None, most_added=most)
+
+
 def payment_of(user_id: UUID, payment_id: UUID) -> Payment:
     """One of a user's payments.
 
@@ -181,7 +197,13 @@ def differing_seats(performance_id: int | None = None) -> list[dict[str, object]
     return [{"performance_id": row[0], "seat_no": row[1], "difference": row[2]} for row in rows]
 
 
-def _pay(token: QueueToken, room: str, which: Which, attempt: Attempt | None) -> Payment:
+def _pay(
+    token: QueueToken,
+    room: str,
+    which: Which,
+    attempt: Attempt | None,
+    most_added: int | None = None,
+) -> Payment:
     try:
         waiting_room.enter(token, room)
     except (NotAdmitted, TokenExpired):
@@ -200,7 +222,10 @@ def _pay(token: QueueToken, room: str, which: Which, attempt: Attempt | None) ->
 
     def work(link: Connection) -> Payment:
         nonlocal completed
-        payment, completed = _pay_once(link, token, which)
+        if most_added is None:
+            payment, completed = _pay_once(link, token, which)
+        else:
+            payment, completed = _top_up_and_pay_once(link, token, which, most_added)
         return payment
 
     payment = once(attempt, Payment, work)
@@ -259,6 +284,17 @@ def _pay_once(link: Connection, token: QueueToken, which: Which) -> tuple[Paymen
         paid_at,
     )
     return payment, completed
+
+
+def _top_up_and_pay_once(
+    link: Connection, token: QueueToken, which: Which, most_added: int
+) -> tuple[Payment, bool | None]:
+    """The same, with what is missing added first, in one transaction."""
+    with link.transaction():
+        row = link.execute(queries.LOCK_HELD, {**which.names, "user": token.user_id}).fetchone()
+        if row is not None:
+            raise_balance(link, token.user_id, row[0], most_added)
+        return _pay_once(link, token, which)
 
 
 def _explain(link: Connection, user_id: UUID, which: Which) -> Payment:

@@ -10,7 +10,7 @@ from uuid import UUID
 import psycopg
 
 from concert.ground.database import Connection, connection, upkeep_connection
-from concert.ground.errors import BadRequest, BalanceLimit, UnknownUser
+from concert.ground.errors import BadRequest, BalanceLimit, InsufficientBalance, UnknownUser
 from concert.ground.idempotency import Attempt, once
 from concert.ground.limits import limit
 from concert.wallet.models import HIGHEST_BALANCE, HIGHEST_CHARGE
@@ -63,6 +63,13 @@ WHERE w.user_id > %s AND w.user_id <= %s
 GROUP BY w.user_id HAVING w.balance <> coalesce(sum(e.amount), 0)"""
 
 
+# The balance, locked until the transaction ends; a wallet that is not there yet is made, empty,
+# so that a first charge from elsewhere cannot come between.
+LOCK_BALANCE = """
+INSERT INTO wallets AS w (user_id, balance) VALUES (%s, 0)
+ON CONFLICT (user_id) DO UPDATE SET balance = w.balance RETURNING w.balance"""
+
+
 def charge(user_id: UUID, amount: int, attempt: Attempt | None = None) -> Balance:
     """Add won to a user's balance.
 
@@ -77,6 +84,25 @@ def charge(user_id: UUID, amount: int, attempt: Attempt | None = None) -> Balanc
     if not 1 <= amount <= HIGHEST_CHARGE:
         raise BadRequest(f"A charge is a whole number of won, 1 to {HIGHEST_CHARGE:,}.")
     return once(attempt, Balance, lambda link: _charge(link, user_id, amount))
+
+
+def raise_balance(link: Connection, user_id: UUID, wanted: int, most: int) -> None:
+    """Add to a balance what it lacks of ``wanted`` won, and nothing where it lacks nothing.
+
+    It is a part of the caller's transaction, which holds the wallet's lock from here on. What is
+    more than one charge may add becomes several, each with its entry in the ledger.
+
+    Raises:
+        InsufficientBalance: more than ``most`` won are lacking; nothing was added.
+        BalanceLimit: the balance would pass 1,000,000,000.
+    """
+    row = link.execute(LOCK_BALANCE, (user_id,)).fetchone()
+    assert row is not None
+    missing = max(0, wanted - row[0])
+    if missing > most:
+        raise InsufficientBalance(missing)
+    for added in range(0, missing, HIGHEST_CHARGE):
+        _charge(link, user_id, min(HIGHEST_CHARGE, missing - added))
 
 
 def balance_of(user_id: UUID, entries: int = 0) -> Balance:

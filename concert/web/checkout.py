@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from uuid import UUID
 
 from flask import Response, request, url_for
 
-from concert.catalogue.seating import row_of
 from concert.catalogue.service import Concert, Performance, concert_of, find_performance
 from concert.ground.errors import (
     AlreadyPaid,
@@ -17,13 +17,17 @@ from concert.ground.errors import (
     TokenInvalid,
     TokenMissing,
 )
-from concert.ground.idempotency import Attempt
-from concert.payments.service import pay_reservation, payment_of_reservation
+from concert.payments.service import (
+    Payment,
+    pay_reservation,
+    payment_of_reservation,
+    top_up_and_pay,
+)
 from concert.reservations.service import Reservation, release_reservation, reservation_of
-from concert.wallet.service import balance_of, charge
+from concert.waiting_room.tokens import QueueToken
+from concert.wallet.service import balance_of
 from concert.web.door import (
     go_to,
-    new_form_key,
     new_pages,
     private,
     queue_token,
@@ -48,33 +52,18 @@ def show(reservation_id: UUID) -> Response:
 @pages.post("/reservations/<uuid:reservation_id>/pay")
 def pay(reservation_id: UUID) -> Response:
     """Pay from my wallet and get the ticket; again, and I get the same ticket."""
-    user_id = require_user()
-    reservation = reservation_of(user_id, reservation_id)
-    if reservation.status == "paid":
-        return go_to(_ticket(user_id, reservation))
-    room = concert_of(reservation.concert_id).room
-    token = queue_token(room)
-    try:
-        if token is None:
-            raise TokenMissing("Line up first.")
-        payment = pay_reservation(token, room, reservation_id)
-    except InsufficientBalance:
-        return _page(reservation, refused="insufficient_balance", status=402)
-    except HoldExpired:
-        return _page(reservation_of(user_id, reservation_id), status=409)
-    except (NotAdmitted, TokenExpired, TokenInvalid, TokenMissing):
-        return _page(reservation_of(user_id, reservation_id), refused="not_admitted", status=403)
-    return go_to(url_for("tickets.show", payment_id=payment.payment_id))
+    return _settle(reservation_id, pay_reservation)
 
 
 @pages.post("/reservations/<uuid:reservation_id>/top-up")
 def top_up(reservation_id: UUID) -> Response:
-    """Add what is missing to my wallet, and come back."""
-    user_id = require_user()
-    amount = request.form.get("amount", 0, type=int)
-    key = request.form.get("form_key", "")
-    charge(user_id, amount, Attempt.of(user_id, key, "charge", {"amount": amount}))
-    return go_to(url_for("checkout.show", reservation_id=reservation_id))
+    """Add what is missing to my wallet and pay, in one step; never more than the page has shown me."""
+    shown = request.form.get("amount", 0, type=int)
+    return _settle(
+        reservation_id,
+        lambda token, room, reservation: top_up_and_pay(token, room, reservation, shown),
+        refused="more_missing",
+    )
 
 
 @pages.post("/reservations/<uuid:reservation_id>/release")
@@ -91,6 +80,30 @@ def release(reservation_id: UUID) -> Response:
     return go_to(map_url(concert, performance))
 
 
+def _settle(
+    reservation_id: UUID,
+    settle: Callable[[QueueToken, str, UUID], Payment],
+    refused: str = "insufficient_balance",
+) -> Response:
+    user_id = require_user()
+    reservation = reservation_of(user_id, reservation_id)
+    if reservation.status == "paid":
+        return go_to(_ticket(user_id, reservation))
+    room = concert_of(reservation.concert_id).room
+    token = queue_token(room)
+    try:
+        if token is None:
+            raise TokenMissing("Line up first.")
+        payment = settle(token, room, reservation_id)
+    except InsufficientBalance:
+        return _page(reservation, refused=refused, status=402)
+    except HoldExpired:
+        return _page(reservation_of(user_id, reservation_id), status=409)
+    except (NotAdmitted, TokenExpired, TokenInvalid, TokenMissing):
+        return _page(reservation_of(user_id, reservation_id), refused="not_admitted", status=403)
+    return go_to(url_for("tickets.show", payment_id=payment.payment_id))
+
+
 def _page(reservation: Reservation, *, refused: str = "", status: int = 200) -> Response:
     concert, performance = _what(reservation)
     balance = balance_of(reservation.user_id).balance
@@ -98,12 +111,10 @@ def _page(reservation: Reservation, *, refused: str = "", status: int = 200) -> 
         "reservation": reservation,
         "concert": concert,
         "performance": performance,
-        "row_of": lambda seat_no: row_of(seat_no, performance.capacity).label,
         "balance": balance,
         "missing": max(0, reservation.amount - balance),
         "map_url": map_url(concert, performance),
         "refused": refused,
-        "form_key": new_form_key(),
     }
     part = request.args.get("part") == "checkout"
     template = "checkout/_checkout.html" if part else "checkout/page.html"

@@ -13,6 +13,8 @@ from flask import Flask
 from flask_babel import format_date, format_datetime, format_decimal, format_time, ngettext
 from flask_babel import gettext as _
 
+from concert.catalogue.seating import row_of
+from concert.catalogue.service import Concert, Performance
 from concert.web.language import tongue
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
@@ -34,12 +36,29 @@ def init_formats(app: Flask) -> None:
         seat_list,
     ):
         app.jinja_env.filters[one.__name__] = one
+    for other in (price, lowest_price, span, seat_name, seat_names, show_number):
+        app.jinja_env.filters[other.__name__] = other
 
 
 def won(amount: int) -> str:
     """Money: ``₩50,000``, or ``50,000원``."""
     sign = "\N{MINUS SIGN}" if amount < 0 else ""
     return sign + tongue().won.format(digits=number(abs(amount)))
+
+
+def price(amount: int) -> str:
+    """What a seat costs: money, or ``Free``."""
+    return won(amount) if amount else str(_("Free"))
+
+
+def lowest_price(prices: Iterable[int]) -> str:
+    """What seats cost, from the cheapest: ``from ₩50,000``, ``Free``, or free beside dearer ones."""
+    low, *_between, high = sorted([*prices] * 2)
+    if low:
+        return str(_("from %(price)s", price=won(low)))
+    if not high:
+        return str(_("Free"))
+    return str(_("free, or up to %(price)s", price=won(high)))
 
 
 def number(value: int) -> str:
@@ -85,6 +104,17 @@ def timer(seconds: float) -> str:
     return f"{counted} {digits}"
 
 
+def span(seconds: float) -> str:
+    """A length of time in words: ``5 minutes``, ``1 minute 30 seconds``."""
+    minutes, left = divmod(max(0, round(seconds)), MINUTE)
+    words = []
+    if minutes:
+        words.append(ngettext("%(num)s minute", "%(num)s minutes", minutes))
+    if left or not minutes:
+        words.append(ngettext("%(num)s second", "%(num)s seconds", left))
+    return " ".join(words)
+
+
 def roughly(seconds: float) -> str:
     """A span in words that promise no more than they can keep: ``about 3 minutes``."""
     if seconds < 50:
@@ -106,3 +136,43 @@ def millis(value: datetime) -> int:
 def seat_list(seat_nos: Iterable[int]) -> str:
     """Seat numbers one after the other: ``12, 13``."""
     return ", ".join(str(seat_no) for seat_no in seat_nos)
+
+
+def seat_name(seat_no: int, capacity: int) -> str:
+    """Where a seat stands: its row, its place in the row, and its number where that is another.
+
+    ``Row B, seat 2 (no. 12)``: on the map it is number 12, in the hall it is the second of row B.
+    """
+    row = row_of(seat_no, capacity)
+    place = seat_no - row.seat_nos.start + 1
+    if place == seat_no:
+        return str(_("Row %(row)s, seat %(seat)s", row=row.label, seat=place))
+    return str(
+        _("Row %(row)s, seat %(seat)s (no. %(number)s)", row=row.label, seat=place, number=seat_no)
+    )
+
+
+def seat_names(seat_nos: Iterable[int], capacity: int) -> str:
+    """Where several seats stand, each row named once: ``Row B, seats 2, 3; Row C, seat 1``."""
+    rows: dict[str, list[str]] = {}
+    for seat_no in seat_nos:
+        row = row_of(seat_no, capacity)
+        rows.setdefault(row.label, []).append(str(seat_no - row.seat_nos.start + 1))
+    return "; ".join(
+        ngettext(
+            "Row %(row)s, seat %(seats)s",
+            "Row %(row)s, seats %(seats)s",
+            len(places),
+            row=label,
+            seats=", ".join(places),
+        )
+        for label, places in rows.items()
+    )
+
+
+def show_number(performance: Performance, concert: Concert) -> str:
+    """Which show of its day a performance is; nothing where it is the only one."""
+    same_day = [one for one in concert.performances if one.date == performance.date]
+    if len(same_day) < 2:
+        return ""
+    return str(_("show %(number)s", number=same_day.index(performance) + 1))

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from flask import Response, render_template, request, url_for
 
-from concert.catalogue.seating import nearest_free, row_of, rows_of
+from concert.catalogue.seating import nearest_free, rows_of
 from concert.catalogue.service import (
     Concert,
     Performance,
@@ -23,6 +23,7 @@ from concert.ground.errors import (
     NotAdmitted,
     NotFound,
     NotTogether,
+    SalesNotOpen,
     SeatLimit,
     SeatTaken,
     TokenExpired,
@@ -75,14 +76,23 @@ def dates(concert_id: int) -> Response:
 
 @pages.get("/concerts/<int:concert_id>/seats/<date>")
 def choose(concert_id: int, date: str) -> Response:
-    """The seat map; ``?part=map`` gives the map alone, ``?part=states`` a letter for each seat."""
+    """The seat map; ``?part=map`` gives the map alone, ``?part=states`` a letter for each seat.
+
+    Once the sale has ended the page says so, and ``?part=states`` is the word ``ended``.
+    """
     concert = concert_of(concert_id)
     performance = _performance(concert, date)
     visit = _visit(concert)
     if visit is None:
         return go_to(room_url(concert.room, concert))
+    asked = request.args.get("part")
+    if performance.sales_close_at <= datetime.now(UTC):
+        if asked == "states":
+            return private(Response("ended", mimetype="text/plain"))
+        here = map_url(concert, performance)
+        return go_to(here) if asked == "map" else _ended(concert, performance, visit)
     require_on_sale(performance)
-    if request.args.get("part") == "states":
+    if asked == "states":
         return private(Response(_states(performance, visit.token.user_id), mimetype="text/plain"))
     return _page(concert, performance, visit)
 
@@ -98,6 +108,8 @@ def hold(concert_id: int, date: str) -> Response:
         return go_to(room_url(concert.room, concert))
     try:
         held = hold_seats(visit.token, concert.room, performance, wanted)
+    except SalesNotOpen:
+        return _ended(concert, performance, visit, 400)
     except SeatTaken as taken:
         return _page(concert, performance, visit, wanted=wanted, lost=taken.seat_nos, status=409)
     except (SeatLimit, BadRequest) as refused:
@@ -119,6 +131,8 @@ def best(concert_id: int, date: str) -> Response:
         return go_to(room_url(concert.room, concert))
     try:
         held = hold_best_seats(visit.token, concert.room, performance, count)
+    except SalesNotOpen:
+        return _ended(concert, performance, visit, 400)
     except (NotTogether, SeatLimit) as refused:
         return _page(concert, performance, visit, refused=refused.code, status=409)
     return _to_checkout(held)
@@ -144,7 +158,7 @@ def seats_fragment(fact: Fact, performance: Performance, user_id: UUID) -> str:
             SeatState(seat_no, performance.price, fact.data["state"], mine)
             for seat_no in fact.data["seats"]
         ]
-        shown = render_template("seats/_changed.html", seats=seats, row_of=_row_namer(performance))
+        shown = render_template("seats/_changed.html", seats=seats, performance=performance)
         fact.shown[which] = shown
     return shown
 
@@ -173,12 +187,11 @@ def _page(
         else []
     )
     states = [seat.state for seat in seats.values()]
-    shown = {
+    shown: dict[str, Any] = {
         "concert": concert,
         "performance": performance,
         "rows": rows_of(performance.capacity),
         "seats": seats,
-        "row_of": _row_namer(performance),
         "counts": {state: states.count(state) for state in ("available", "held", "sold")},
         "chosen": kept + offered,
         "lost": list(lost),
@@ -195,6 +208,22 @@ def _page(
     return private(render("seats/page.html", status, **shown))
 
 
+def _ended(concert: Concert, performance: Performance, visit: Visit, status: int = 200) -> Response:
+    """That the sale is over; what is held can still be paid, and other dates may be on sale."""
+    if performance.sales_open_at > datetime.now(UTC):
+        raise SalesNotOpen("The sale of this performance has not opened yet.")
+    return private(
+        render(
+            "seats/ended.html",
+            status,
+            concert=concert,
+            performance=performance,
+            holds=_live_holds(visit.token.user_id, performance),
+            others=concert.bookable(datetime.now(UTC)),
+        )
+    )
+
+
 def _states(performance: Performance, user_id: UUID) -> str:
     """Every seat's state by its first letter, in number order; ``m`` where it is the visitor's own."""
     letters = seat_letters(user_id, [performance.performance_id])[performance.performance_id]
@@ -207,13 +236,6 @@ def _live_holds(user_id: UUID, performance: Performance) -> list[Reservation]:
         for one in reservations_of(user_id)
         if one.status == "held" and one.performance_id == performance.performance_id
     ]
-
-
-def _row_namer(performance: Performance) -> Any:
-    def name(seat_no: int) -> str:
-        return row_of(seat_no, performance.capacity).label
-
-    return name
 
 
 def _performance(concert: Concert, date: str) -> Performance:

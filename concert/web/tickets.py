@@ -8,9 +8,8 @@ from uuid import UUID
 
 import segno
 from flask import Response, request, url_for
-from flask_babel import gettext as _
+from flask_babel import ngettext
 
-from concert.catalogue.seating import row_of
 from concert.catalogue.service import Concert, Performance, concert_of, find_performance
 from concert.ground.errors import NotFound, TokenInvalid
 from concert.ground.parts import part
@@ -18,26 +17,23 @@ from concert.ground.settings import Settings
 from concert.ground.signing import sign_code, verify_code
 from concert.payments.service import Payment, payment_by_id, payment_of, payments_of
 from concert.web.door import current_user, new_pages, render, require_user
+from concert.web.formats import seat_names
 
 pages = new_pages("tickets")
 
-# Nobody tells us how long a concert lasts; a calendar wants to know.
-USUAL_LENGTH = timedelta(hours=2)
+# Nobody tells us how long a concert lasts, and a calendar wants to know; the entry says that it is
+# assumed. So long before it begins, the calendar reminds.
+ASSUMED_HOURS = 2
+REMINDED_HOURS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """A payment with what it is for; ``seats`` are pairs of row and seat number."""
+    """A payment with what it is for."""
 
     payment: Payment
     concert: Concert
     performance: Performance
-
-    @property
-    def seats(self) -> list[tuple[str, int]]:
-        """Row and number of each seat."""
-        capacity = self.performance.capacity
-        return [(row_of(seat_no, capacity).label, seat_no) for seat_no in self.payment.seat_nos]
 
     @property
     def code(self) -> str:
@@ -102,8 +98,11 @@ def _ticket(payment: Payment) -> Ticket:
 def _ics(ticket: Ticket) -> str:
     """RFC 5545: lines end in CRLF and have 75 bytes at the most; a space continues one."""
     starts_at = ticket.performance.starts_at.astimezone(UTC)
-    seats = ", ".join(
-        _("Row %(row)s, seat %(seat)s", row=row, seat=seat) for row, seat in ticket.seats
+    seats = seat_names(ticket.payment.seat_nos, ticket.performance.capacity)
+    length = ngettext(
+        "The end is not announced; %(num)s hour is assumed.",
+        "The end is not announced; %(num)s hours are assumed.",
+        ASSUMED_HOURS,
     )
     address = url_for("tickets.show", payment_id=ticket.payment.payment_id, _external=True)
     lines = (
@@ -114,11 +113,16 @@ def _ics(ticket: Ticket) -> str:
         f"UID:{ticket.payment.payment_id}@{request.host}",
         f"DTSTAMP:{ticket.payment.paid_at.astimezone(UTC):%Y%m%dT%H%M%SZ}",
         f"DTSTART:{starts_at:%Y%m%dT%H%M%SZ}",
-        f"DTEND:{starts_at + USUAL_LENGTH:%Y%m%dT%H%M%SZ}",
+        f"DURATION:PT{ASSUMED_HOURS}H",
         f"SUMMARY:{_escaped(ticket.concert.title)}",
         f"LOCATION:{_escaped(ticket.concert.venue)}",
-        f"DESCRIPTION:{_escaped(seats)}",
+        f"DESCRIPTION:{_escaped(seats)}\\n{_escaped(length)}",
         f"URL:{address}",
+        "BEGIN:VALARM",
+        "ACTION:DISPLAY",
+        f"TRIGGER:-PT{REMINDED_HOURS}H",
+        f"DESCRIPTION:{_escaped(ticket.concert.title)}\\, {_escaped(ticket.concert.venue)}",
+        "END:VALARM",
         "END:VEVENT",
         "END:VCALENDAR",
     )

@@ -6,10 +6,17 @@ const changes = document.getElementById("changes");
 const say = document.getElementById("say");
 const limit = Number(form.dataset.limit);
 const SILENCE_MS = 20000;
+const LOOK_MS = 30000;
+const MOST_TRIES = 8;
+const AGAIN_MS = 300;
 
 let stream = null;
 let heardAt = Date.now();
+let lookedAt = Date.now();
+let looking = false;
+let wanted = false;
 let chosen = new Set();
+const taken = new Set(); // what others took of it since the last choice
 
 function inputs() {
   return [...form.querySelectorAll("input[name=seats]")];
@@ -22,14 +29,9 @@ function won(amount) {
 // Reads the boxes; whatever was chosen and is not to be had any more is taken out and said.
 function update(announce) {
   const before = chosen;
-  const taken = inputs().filter((input) => input.disabled && (input.checked || before.has(input.value)));
-  for (const input of taken) {
-    input.checked = false;
-    if (announce && before.has(input.value)) {
-      input.closest(".seat").classList.add("seat-lost");
-      say.textContent = say.dataset.taken.replace("{seat}", input.value);
-    }
-  }
+  const gone = inputs().filter((input) => input.disabled && (input.checked || before.has(input.value)));
+  for (const input of gone) input.checked = false;
+  if (announce) tell(gone.filter((input) => before.has(input.value)));
   for (const number of map.querySelectorAll("[data-count]")) {
     const seats = map.querySelectorAll(`.seat[data-state=${number.dataset.count}]`);
     number.textContent = seats.length.toLocaleString();
@@ -44,6 +46,24 @@ function update(announce) {
   document.getElementById("tray-amount").textContent = boxes.length ? won(amount) : "";
 }
 
+// Says which chosen seats others have taken since the last choice, all of them by number; and
+// which have become this person's own, in another tab or by the form that is on its way.
+function tell(gone) {
+  const mine = gone.filter((input) => input.closest(".seat-mine"));
+  for (const input of gone) if (!mine.includes(input)) taken.add(input.value);
+  for (const number of taken) {
+    const seat = map.querySelector(`#seat-${number}`);
+    if (seat.dataset.state === "available") taken.delete(number);
+    else seat.classList.add("seat-lost");
+  }
+  if (mine.length) {
+    say.textContent = say.dataset.held.replace("{seats}", mine.map((input) => input.value).join(", "));
+  } else if (gone.length) {
+    const words = taken.size > 1 ? say.dataset.takenSeveral : say.dataset.taken;
+    say.textContent = words.replace("{seats}", [...taken].join(", "));
+  }
+}
+
 // How the map stands here, a letter a seat, as the server writes it too.
 function states() {
   return [...map.querySelectorAll(".seat")]
@@ -51,22 +71,39 @@ function states() {
     .join("");
 }
 
-// Looks whether the map is still right, and draws it anew only where it is not.
-async function refresh() {
-  const answer = await fetch(form.dataset.states, { headers: { Accept: "text/plain" } });
-  if (answer.redirected) return location.assign(answer.url);
-  if (!answer.ok || (await answer.text()) === states()) return;
-  await htmx.ajax("GET", map.dataset.part, { target: "#map", swap: "innerMorph" });
-  update(true);
+// Looks whether the map is still right, and draws it anew only where it is not. A map that is drawn
+// anew may be older than what the stream has told meanwhile, so it is compared until both agree.
+async function compare() {
+  for (let tries = 0; tries < MOST_TRIES; tries++) {
+    if (tries) await new Promise((resolve) => setTimeout(resolve, AGAIN_MS * tries));
+    const answer = await fetch(form.dataset.states, { headers: { Accept: "text/plain" } });
+    if (answer.redirected) return location.assign(answer.url);
+    if (!answer.ok) return;
+    const told = await answer.text();
+    if (told === "ended") return location.replace(form.dataset.page);
+    if (told === states()) return;
+    await htmx.ajax("GET", map.dataset.part, { target: "#map", swap: "innerMorph" });
+    update(true);
+  }
+  lookedAt = 0; // it goes on changing: look again soon
 }
 
-// Without a network there is nothing to see; the next look is not far.
-function look() {
-  refresh().catch(() => {});
+// One look at a time: whoever asks meanwhile gets one more when it is done.
+async function look() {
+  wanted = true;
+  if (looking) return;
+  looking = true;
+  while (wanted) {
+    wanted = false;
+    lookedAt = Date.now();
+    await compare().catch(() => {}); // without a network there is nothing to see; the next look is not far
+  }
+  looking = false;
 }
 
 form.addEventListener("change", (event) => {
   if (event.target.name !== "seats") return;
+  taken.clear();
   const boxes = inputs().filter((input) => input.checked && !input.disabled);
   if (boxes.length > limit) {
     event.target.checked = false;
@@ -101,10 +138,11 @@ changes.addEventListener("htmx:sse:before:message", () => (heardAt = Date.now())
 changes.addEventListener("htmx:sse:after:message", () => update(true));
 changes.addEventListener("resync", look);
 
+// A silent stream is opened anew. While somebody looks, the map is compared now and then in any case.
 setInterval(() => {
-  if (Date.now() - heardAt < SILENCE_MS) return;
-  stream?.reader?.cancel();
-  look();
+  const silent = Date.now() - heardAt >= SILENCE_MS;
+  if (silent) stream?.reader?.cancel();
+  if (silent || (!document.hidden && Date.now() - lookedAt >= LOOK_MS)) look();
 }, 10000);
 document.addEventListener("visibilitychange", () => document.hidden || look());
 addEventListener("online", () => {
@@ -117,5 +155,7 @@ for (const input of inputs().filter((one) => one.checked)) {
   input.removeAttribute("checked");
   input.checked = true;
 }
-document.getElementById("lost")?.focus();
 update(false);
+// What was lost is said, and what is offered instead is on the screen.
+document.getElementById("lost")?.focus({ preventScroll: true });
+map.querySelector(".seat-offered")?.scrollIntoView({ block: "center", inline: "center" });

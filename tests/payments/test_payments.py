@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 
 from concert.ground.database import connection
-from concert.payments.service import differing_seats
+from concert.ground.errors import NotYours
+from concert.payments.service import differing_seats, top_up_and_pay
+from concert.waiting_room.tokens import queue_token_of
 from concert.wallet.service import differing_wallets
 from tests.sale import Fan, Sale
 
@@ -71,6 +73,38 @@ def test_a_balance_that_is_too_small_is_402_and_takes_nothing(sale: Sale) -> Non
     assert (fan.balance(), rows("payments")) == (999, 0)
     fan.charge(1)
     assert fan.pay(concert, 3).status_code == 200
+
+
+def test_topping_up_and_paying_happen_together_or_not_at_all(sale: Sale) -> None:
+    concert, fan = holding(sale, 3, balance=400)
+    held = fan.call("GET", "/v1/reservations").json["reservations"][0]
+    token = queue_token_of(fan.queue_token)
+    with connection() as link:
+        link.execute("ALTER TABLE payments ADD CONSTRAINT refuse CHECK (amount < 0) NOT VALID")
+    try:
+        with pytest.raises(psycopg.errors.CheckViolation):
+            top_up_and_pay(token, "main", UUID(held["reservation_id"]), 600)
+    finally:
+        with connection() as link:
+            link.execute("ALTER TABLE payments DROP CONSTRAINT refuse")
+    assert (fan.balance(), rows("wallet_entries")) == (400, 1)
+    paid = top_up_and_pay(token, "main", UUID(held["reservation_id"]), 600)
+    assert (paid.amount, paid.balance, rows("wallet_entries")) == (1000, 0, 3)
+    assert fan.seats(concert).json["code"] == "token_expired"
+    again = top_up_and_pay(token, "main", UUID(held["reservation_id"]), 600)
+    assert (again, rows("wallet_entries")) == (paid, 3)
+    assert differing_wallets() == differing_seats() == []
+
+
+def test_nobody_tops_up_for_what_somebody_else_holds(sale: Sale) -> None:
+    concert, fan = holding(sale, 3)
+    held = fan.call("GET", "/v1/reservations").json["reservations"][0]
+    other = sale.admitted_fan(concert)
+    with pytest.raises(NotYours):
+        top_up_and_pay(
+            queue_token_of(other.queue_token), "main", UUID(held["reservation_id"]), 1000
+        )
+    assert rows("wallet_entries") == 0
 
 
 def test_a_user_without_a_wallet_is_402_and_no_fault(sale: Sale) -> None:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import random
 from functools import partial
+from uuid import UUID
 
 from concert.factory import ConcertApp
+from concert.ground.errors import DomainError
+from concert.payments import service as payments
 from concert.reservations.service import tidy_expired
+from concert.waiting_room.tokens import queue_token_of
 from tests.races.crew import Answer, Step, ask, asking
 from tests.sale import Fan
 
@@ -29,6 +33,19 @@ def pay(fan: Fan, concert: int, seat_no: int, key: str = "") -> Step:
     """Pay the reservation that holds this seat."""
     path = f"/v1/concerts/{concert}/seats/{seat_no}/payments"
     return asking("POST", path, fan.queue_token, {}, key)
+
+
+def top_up_and_pay(fan: Fan, reservation_id: str, most: int) -> Step:
+    """Tap on "Top up and pay", which the page offers with this amount."""
+    return partial(_top_up_and_pay, token=fan.queue_token, reservation_id=reservation_id, most=most)
+
+
+def _top_up_and_pay(app: ConcertApp, token: str, reservation_id: str, most: int) -> Answer:
+    try:
+        payment = payments.top_up_and_pay(queue_token_of(token), "main", UUID(reservation_id), most)
+    except DomainError as error:
+        return Answer(0, {"code": error.code})
+    return Answer(200, {"payment_id": str(payment.payment_id)})
 
 
 def release(fan: Fan, reservation_id: str) -> Step:

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from concert.ground.database import connection
-from concert.payments.queries import PAY_SEAT
+from concert.payments.queries import LOCK_HELD, PAY_SEAT
 from concert.reservations.queries import FREE_LAPSED_SEATS, RELEASE
 from concert.wallet.service import CHARGE
 from tests.races import steps
@@ -187,6 +187,52 @@ def test_paying_at_once_with_one_key_is_one_payment(rush: Sale, crew: Crew) -> N
     assert len({answer.json["payment_id"] for answer in answers}) == 1
     assert contradictions(rush) == set()
     assert_nothing_is_left_behind(rush)
+
+
+def topping_up_at_once(
+    sale: Sale, crew: Crew, altered: Altered | None = None
+) -> tuple[list[Answer], list[int]]:
+    """Two tabs, taps and retries on "Top up and pay", while money comes from elsewhere.
+
+    Returns what the taps were answered, and the amounts of the ledger.
+    """
+    concert = sale.concert(price=PRICE)
+    fan = sale.admitted_fan(concert)
+    held = fan.hold(concert, 1).json["reservation_id"]
+    storm = [steps.top_up_and_pay(fan, held, PRICE)] * 12
+    storm.insert(4, steps.charge(fan, 100))
+    answers = crew.storm(storm, altered)
+    del answers[4]
+    entries = fan.call_as_user("GET", "/v1/charges", query_string={"entries": 50}).json["entries"]
+    return answers, [entry["amount"] for entry in entries]
+
+
+def test_topping_up_and_paying_at_once_adds_what_is_missing_once(rush: Sale, crew: Crew) -> None:
+    answers, amounts = topping_up_at_once(rush, crew)
+    assert {answer.status for answer in answers} == {200}
+    assert len({answer.json["payment_id"] for answer in answers}) == 1
+    # The charge of 100 won came before the tap, or after it.
+    assert sorted(amounts) in ([-PRICE, 100, PRICE - 100], [-PRICE, 100, PRICE])
+    assert contradictions(rush) == set()
+    assert_nothing_is_left_behind(rush)
+
+
+def test_control_topping_up_without_the_locks_adds_money_for_what_another_tap_pays(
+    rush: Sale, crew: Crew
+) -> None:
+    careless = spoiled(
+        LOCK_HELD,
+        ("statement_timestamp()\n    FOR UPDATE", "statement_timestamp()"),
+        (" FOR UPDATE OF s", ""),
+        ("(SELECT count(*) FROM locked)", f"(SELECT count(*) FROM locked) AND {PAUSE}"),
+    )
+    unlocked = "SELECT coalesce((SELECT balance FROM wallets WHERE user_id = %s), 0)"
+    _, amounts = topping_up_at_once(
+        rush,
+        crew,
+        {(PAYMENTS, "LOCK_HELD"): careless, ("concert.wallet.service", "LOCK_BALANCE"): unlocked},
+    )
+    assert sum(amounts) > 100
 
 
 def charging_and_paying(

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from concert.factory import create_app
 from concert.ground.settings import Settings
-from tests.sale import NEW_YEARS_EVE, Sale
+from tests.sale import NEW_YEARS_EVE, Sale, forget_all
 from tests.web.browser import Browser
 
 NOW = datetime.now(UTC)
@@ -247,3 +247,22 @@ def test_the_words_of_an_organiser_are_shown_as_they_are(visitor: Browser, sale:
 def test_odd_questions_about_further_pages_do_no_harm(visitor: Browser) -> None:
     for after in ("-1", "0", "x", "9" * 30):
         assert visitor.open(f"/?after={after}").status_code == 200
+
+
+def test_a_card_names_a_day_once_and_says_what_is_free(
+    sale: Sale, new_visitor: Callable[..., Browser]
+) -> None:
+    concert = sale.concert(price=0)
+    visitor = new_visitor("ko")
+    late = {"starts_at": NEW_YEARS_EVE.replace(hour=22).isoformat(), "price": 0}
+    sale.organise("POST", f"/v1/concerts/{concert}/dates", json={"dates": [late]})
+    words = visitor.read("/").text
+    assert words.count("12월 31일 (화)") == 1
+    assert "무료" in words and "0원" not in words
+    page = visitor.read(f"/concerts/{concert}").text
+    assert "오후 7:00 · 1회차" in page and "오후 10:00 · 2회차" in page
+    dear = {"starts_at": NEW_YEARS_EVE.replace(day=30).isoformat(), "price": 50_000}
+    sale.organise("POST", f"/v1/concerts/{concert}/dates", json={"dates": [dear]})
+    forget_all(sale.app)
+    assert "무료 ~ 50,000원" in visitor.read("/").text
+    assert "12월 30일 (월) – 12월 31일 (화)" in visitor.read("/").text

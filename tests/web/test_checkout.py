@@ -7,6 +7,7 @@ from werkzeug.test import TestResponse
 
 from concert.ground.redis_client import redis
 from concert.waiting_room.keys import room_keys
+from concert.wallet.service import differing_wallets
 from tests.sale import Fan, Sale
 from tests.web.browser import Browser, Document
 
@@ -32,19 +33,135 @@ def test_it_says_what_is_held_what_it_costs_and_what_is_missing(
     assert "Still missing ₩30,000" in words
 
 
-def test_one_tap_tops_up_what_is_missing_and_comes_back(sale: Sale, visitor: Browser) -> None:
+def entries(fan: Fan) -> list[int]:
+    """The amounts of the ledger, in won, the oldest first."""
+    shown = fan.call_as_user("GET", "/v1/charges", query_string={"entries": 50}).json["entries"]
+    return [entry["amount"] for entry in reversed(shown)]
+
+
+def test_one_tap_tops_up_what_is_missing_and_pays(sale: Sale, visitor: Browser) -> None:
     path = holding(sale, visitor, balance=20_000)
-    answer = send(visitor, path, "/top-up")
-    assert answer.headers["Location"] == path
-    assert "Pay ₩50,000" in visitor.read(path).text
+    page = visitor.read(path)
+    assert "Top up ₩30,000 and pay" in page.text
+    answer = visitor.send(page.form_to("/top-up"))
+    assert answer.headers["Location"].startswith("/tickets/")
+    assert visitor.read("/wallet").text.count("Balance ₩0") == 1
 
 
-def test_a_top_up_that_is_sent_twice_adds_once(sale: Sale, visitor: Browser) -> None:
+def test_a_top_up_that_is_sent_again_adds_nothing_and_leads_to_the_same_ticket(
+    sale: Sale, visitor: Browser
+) -> None:
     path = holding(sale, visitor)
     form = visitor.read(path).form_to("/top-up")
-    for _ in range(2):
-        assert visitor.send(form).status_code == 303
-    assert "Balance afterwards ₩0" in visitor.read(path).text
+    first, second = visitor.send(form), visitor.send(form)
+    assert first.headers["Location"] == second.headers["Location"]
+    assert "Balance ₩0" in visitor.read("/wallet").text
+
+
+def test_a_stale_tab_adds_nothing_for_what_has_been_paid_from_another(
+    sale: Sale, visitor: Browser
+) -> None:
+    concert = sale.concert()
+    fan = sale.admitted_fan(concert)
+    path = f"/reservations/{fan.hold(concert, 7).json['reservation_id']}"
+    stale = visitor.become(fan).read(path).form_to("/top-up")
+    fan.charge(50_000)
+    assert fan.pay(concert, 7).status_code == 200
+    assert visitor.send(stale).headers["Location"].startswith("/tickets/")
+    assert entries(fan) == [50_000, -50_000]
+
+
+def test_a_stale_tab_adds_nothing_for_a_hold_that_has_lapsed_or_was_released(
+    sale: Sale, visitor: Browser
+) -> None:
+    concert = sale.concert()
+    fan = sale.admitted_fan(concert)
+    visitor.become(fan)
+    path = f"/reservations/{fan.hold(concert, 7).json['reservation_id']}"
+    stale = visitor.read(path).form_to("/top-up")
+    sale.let_time_pass(301)
+    answer = visitor.send(stale)
+    assert answer.status_code == 409
+    assert "The time to pay is over" in Document(answer.text).text
+    path = f"/reservations/{fan.hold(concert, 8).json['reservation_id']}"
+    page = visitor.read(path)
+    visitor.send(page.form_to("/release"))
+    assert visitor.send(page.form_to("/top-up")).status_code == 409
+    assert entries(fan) == []
+
+
+def test_only_what_is_missing_by_now_is_added(sale: Sale, visitor: Browser) -> None:
+    concert = sale.concert()
+    fan = sale.admitted_fan(concert)
+    path = f"/reservations/{fan.hold(concert, 7).json['reservation_id']}"
+    form = visitor.become(fan).read(path).form_to("/top-up")
+    fan.charge(20_000)
+    assert visitor.send(form).headers["Location"].startswith("/tickets/")
+    assert entries(fan) == [20_000, 30_000, -50_000]
+
+
+def test_more_than_the_page_had_shown_is_never_added_but_asked_for_again(
+    sale: Sale, visitor: Browser
+) -> None:
+    concert = sale.concert(dates=2)
+    fan = sale.admitted_fan(concert, balance=50_000)
+    dates = fan.call("GET", f"/v1/concerts/{concert}/dates").json["dates"]
+    first, second = (date["performance_id"] for date in dates)
+    fan.hold(concert, 1, performance_id=first)
+    wanted = fan.hold(concert, 7, 8, performance_id=second).json["reservation_id"]
+    form = visitor.become(fan).read(f"/reservations/{wanted}").form_to("/top-up")
+    assert form.fields["amount"] == "50000"
+    fan.pay(concert, 1, performance_id=first)
+    answer = visitor.send(form)
+    page = Document(answer.text)
+    assert answer.status_code == 402
+    assert "More is missing now than this page had shown: ₩100,000." in page.text
+    assert entries(fan) == [50_000, -50_000]
+    asked_again = page.form_to("/top-up")
+    assert asked_again.fields["amount"] == "100000"
+    assert visitor.send(asked_again).headers["Location"].startswith("/tickets/")
+    assert entries(fan) == [50_000, -50_000, 100_000, -100_000]
+
+
+@pytest.mark.parametrize("amount", ["", "0", "-1", "1e9", "many"])
+def test_a_top_up_without_an_amount_adds_nothing(sale: Sale, visitor: Browser, amount: str) -> None:
+    path = holding(sale, visitor)
+    answer = visitor.send(visitor.read(path).form_to("/top-up"), amount=amount)
+    assert answer.status_code == 402
+    assert "Nothing yet." in visitor.read("/wallet").text
+
+
+def test_a_bill_above_the_largest_charge_is_topped_up_and_paid_with_one_tap(
+    sale: Sale, visitor: Browser
+) -> None:
+    concert = sale.concert(price=10_000_000)
+    fan = sale.admitted_fan(concert, balance=1)
+    path = f"/reservations/{fan.hold(concert, 7, 8, 9).json['reservation_id']}"
+    answer = send(visitor.become(fan), path, "/top-up")
+    assert answer.headers["Location"].startswith("/tickets/")
+    assert entries(fan) == [1, 10_000_000, 10_000_000, 9_999_999, -30_000_000]
+    assert differing_wallets() == []
+
+
+def test_a_device_without_a_place_in_line_adds_nothing(sale: Sale, visitor: Browser) -> None:
+    path = holding(sale, visitor)
+    form = visitor.read(path).form_to("/top-up")
+    visitor.client.delete_cookie("concert_queue_main")
+    assert visitor.send(form).status_code == 403
+    assert "Nothing yet." in visitor.read("/wallet").text
+
+
+def test_the_page_of_a_refused_payment_refreshes_to_the_checkout_itself(
+    sale: Sale, visitor: Browser
+) -> None:
+    path = holding(sale, visitor)
+    answer = visitor.send(visitor.read(path).form_to("/top-up"), amount="1")
+    (refresh,) = [
+        meta["content"]
+        for meta in Document(answer.text).with_tag("meta")
+        if meta.get("http-equiv") == "refresh"
+    ]
+    assert refresh.endswith(f"url={path}")
 
 
 def test_paying_leads_to_the_ticket_and_so_does_paying_again(sale: Sale, visitor: Browser) -> None:

@@ -203,6 +203,44 @@ def test_a_language_is_a_row_and_a_folder_and_nothing_else() -> None:
     assert elsewhere == ["language.py"]
 
 
+@pytest.mark.parametrize(
+    ("language", "spans", "prices", "names"),
+    [
+        (
+            "en",
+            ("5 minutes", "1 minute 30 seconds", "45 seconds", "0 seconds"),
+            ("from ₩1,000", "Free", "free, or up to ₩1,000"),
+            ("Row A, seat 9", "Row B, seat 2 (no. 12)", "Row A, seat 9; Row B, seats 2, 3"),
+        ),
+        (
+            "ko",
+            ("5분", "1분 30초", "45초", "0초"),
+            ("1,000원부터", "무료", "무료 ~ 1,000원"),
+            ("A열 9번", "B열 2번 (좌석 번호 12)", "A열 9번; B열 2, 3번"),
+        ),
+    ],
+)
+def test_spans_prices_and_seats_are_told_as_people_tell_them(
+    sale: Sale,
+    language: str,
+    spans: tuple[str, ...],
+    prices: tuple[str, ...],
+    names: tuple[str, ...],
+) -> None:
+    with (
+        sale.app.test_request_context(headers={"Accept-Language": language}),
+        force_locale(language),
+    ):
+        assert tuple(formats.span(seconds) for seconds in (300, 90, 45, 0)) == spans
+        some = ([1000, 2000], [0, 0], [1000, 0])
+        assert tuple(formats.lowest_price(each) for each in some) == prices
+        assert (
+            formats.seat_name(9, 50),
+            formats.seat_name(12, 50),
+            formats.seat_names([9, 12, 13], 50),
+        ) == names
+
+
 def test_documents_name_their_language_for_search_engines(visitor: Browser) -> None:
     links = [link for link in Document(visitor.open("/").text).with_tag("a") if "hreflang" in link]
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from werkzeug.test import TestResponse
 
-from tests.sale import NEW_YEARS_EVE, Sale
+from concert.ground.database import connection
+from tests.sale import NEW_YEARS_EVE, Sale, forget_all
 from tests.web.browser import Browser, Document
 
 DAY = NEW_YEARS_EVE.date()
@@ -38,7 +40,7 @@ def test_every_seat_is_a_box_that_says_row_number_price_and_state(
     found = seats(visitor.read(path))
     assert len(found) == 50
     assert found[1]["aria-label"] == "Row A, seat 1, ₩50,000, available"
-    assert found[12]["aria-label"] == "Row B, seat 12, ₩50,000, held"
+    assert found[12]["aria-label"] == "Row B, seat 2 (no. 12), ₩50,000, held"
     assert "disabled" in found[12] and "disabled" not in found[1]
 
 
@@ -63,6 +65,18 @@ def test_a_lost_seat_is_said_and_the_nearest_free_one_is_chosen_instead(
     page = Document(answer.text)
     assert "Seat 13 was just taken by somebody else." in page.text
     assert sorted(number for number, box in seats(page).items() if "checked" in box) == [12, 14]
+
+
+def test_two_chosen_seats_that_are_taken_together_are_both_named(
+    sale: Sale, visitor: Browser
+) -> None:
+    concert = sale.concert()
+    path = inside(sale, visitor, concert)
+    sale.admitted_fan(concert).hold(concert, 12, 13)
+    page = Document(send(visitor, path, "/hold", seats=["12", "13"]).text)
+    assert "Seats 12, 13 were just taken by somebody else." in page.text
+    offered = [label for label in page.with_tag("label") if "seat-offered" in label["class"]]
+    assert len(offered) == 2
 
 
 def test_when_nothing_is_left_the_page_says_that_held_seats_come_back(
@@ -175,3 +189,54 @@ def test_a_date_that_is_not_there_and_a_sale_that_is_closed_are_pages(
     assert visitor.open(f"/concerts/{concert}/seats/2030-01-01").status_code == 404
     assert visitor.open(f"/concerts/{concert}/seats/tomorrow").status_code == 404
     assert "No date of this concert" in visitor.read(f"/concerts/{concert}/seats").text
+
+
+def test_once_the_sale_has_ended_the_page_says_so_and_offers_what_can_still_be_done(
+    sale: Sale, visitor: Browser
+) -> None:
+    concert = sale.concert(dates=2)
+    path = inside(sale, visitor, concert)
+    form = visitor.read(path).form_to("/hold")
+    send(visitor, path, "/hold", seats=["7"])
+    end_sale(sale, concert)
+    assert visitor.open(f"{path}?part=states").text == "ended"
+    assert visitor.open(f"{path}?part=map").headers["Location"] == path
+    page = visitor.read(path)
+    assert "Sales are over" in page.text
+    assert "You are holding seat 7. What you hold can still be paid." in page.text
+    links = [link["href"] for link in page.with_tag("a")]
+    assert any(link.startswith("/reservations/") for link in links)
+    assert f"/concerts/{concert}/seats" in links
+    assert page.forms == []
+    late = visitor.post(form.action, {"csrf_token": form.fields["csrf_token"], "seats": "9"})
+    assert late.status_code == 400
+    assert "Sales are over" in Document(late.text).text
+
+
+def end_sale(sale: Sale, concert: int) -> None:
+    """Let the sale of a concert's first date be over."""
+    with sale.app.app_context():
+        with connection() as link:
+            link.execute(
+                """UPDATE performances SET sales_close_at = now() WHERE id =
+                (SELECT min(id) FROM performances WHERE concert_id = %s)""",
+                (concert,),
+            )
+        forget_all(sale.app)
+
+
+def test_two_shows_on_one_day_are_told_apart(
+    sale: Sale, new_visitor: Callable[..., Browser]
+) -> None:
+    concert = sale.concert()
+    evening = {"starts_at": NEW_YEARS_EVE.replace(hour=22).isoformat(), "price": 0}
+    sale.organise("POST", f"/v1/concerts/{concert}/dates", json={"dates": [evening]})
+    visitor = new_visitor("ko")
+    inside(sale, visitor, concert)
+    page = visitor.read(f"/concerts/{concert}/seats")
+    assert "오후 7:00 · 1회차 50,000원" in page.text and "오후 10:00 · 2회차 무료" in page.text
+    links = [link["href"] for link in page.with_tag("a") if "/seats/" in link.get("href", "")]
+    shown = visitor.read(links[1])
+    assert "2회차" in shown.text
+    assert seats(shown)[1]["aria-label"] == "A열 1번, 무료, 예매 가능"
+    assert "5분간 선점하기" in shown.text

@@ -12,7 +12,7 @@ import pytest
 
 from concert.ground.errors import TokenInvalid
 from concert.ground.signing import sign_code, verify_code
-from tests.sale import Fan, Sale
+from tests.sale import NEW_YEARS_EVE, Fan, Sale
 from tests.web.browser import Browser, Document
 
 
@@ -57,10 +57,10 @@ def test_what_was_bought_is_listed_and_shown(visitor: Browser, bought: Bought) -
     shown = visitor.read(bought.path)
 
     assert bought.path in [a["href"] for a in listed.with_tag("a")]
-    assert "2 seats: 12, 13" in listed.text
+    assert "Row B, seats 2, 3" in listed.text
     assert "Winter Songs" in shown.text and "Blue Hall" in shown.text
     assert "Tuesday, 31 December 2030" in shown.text and "7:00 PM" in shown.text
-    assert "Row B, seat 12" in shown.text and "Row B, seat 13" in shown.text
+    assert "Row B, seat 2 (no. 12)" in shown.text and "Row B, seat 3 (no. 13)" in shown.text
     assert "₩100,000" in shown.text
 
 
@@ -89,7 +89,7 @@ def test_past_concerts_stand_below_those_to_come(
 
     words = visitor.become(past).read("/tickets").text
 
-    assert words.index("Coming up") < words.index("12, 13") < words.index("Past")
+    assert words.index("Coming up") < words.index("Row B, seats 2, 3") < words.index("Past")
 
 
 def test_a_ticket_is_shown_to_its_owner_only(
@@ -110,7 +110,24 @@ def test_a_calendar_takes_the_ticket(visitor: Browser, bought: Bought) -> None:
     assert "DTSTART:20301231T100000Z" in lines
     assert "SUMMARY:Winter Songs" in lines
     assert "LOCATION:Blue Hall" in lines
-    assert r"DESCRIPTION:Row B\, seat 12\, Row B\, seat 13" in lines
+    unfolded = answer.text.replace("\r\n ", "").split("\r\n")
+    assert (
+        r"DESCRIPTION:Row B\, seats 2\, 3\nThe end is not announced\; 2 hours are assumed."
+        in unfolded
+    )
+    assert answer.text.count("seats 2") == 1
+
+
+def test_a_calendar_reminds_of_the_concert_and_says_that_its_length_is_assumed(
+    visitor: Browser, bought: Bought
+) -> None:
+    lines = visitor.become(bought.fan).open(f"{bought.path}.ics").text.split("\r\n")
+
+    assert "DURATION:PT2H" in lines
+    assert not any(line.startswith("DTEND") for line in lines)
+    alarm = lines[lines.index("BEGIN:VALARM") : lines.index("END:VALARM")]
+    assert alarm[1:] == ["ACTION:DISPLAY", "TRIGGER:-PT3H", r"DESCRIPTION:Winter Songs\, Blue Hall"]
+    assert lines.index("END:VALARM") < lines.index("END:VEVENT")
 
 
 def test_a_calendar_file_is_well_formed_whatever_the_organiser_wrote(
@@ -133,7 +150,7 @@ def test_door_staff_see_what_a_ticket_is_for(visitor: Browser, bought: Bought) -
 
     assert "Valid, but not today" in words
     assert "Winter Songs" in words and "Tuesday, 31 December 2030" in words
-    assert "Row B, seat 12" in words and "Row B, seat 13" in words
+    assert "Row B, seat 2 (no. 12)" in words and "Row B, seat 3 (no. 13)" in words
 
 
 def test_a_ticket_for_today_is_simply_valid(visitor: Browser, sale: Sale) -> None:
@@ -176,3 +193,19 @@ def test_a_code_says_what_was_signed_and_nothing_else(sale: Sale) -> None:
     assert verify_code("ticket", sign_code("ticket", b"0123")) == b"0123"
     with pytest.raises(TokenInvalid):
         verify_code("ticket", "")
+
+
+def test_a_ticket_says_which_show_of_the_day_it_is_for(
+    visitor: Browser, new_visitor: Callable[..., Browser], sale: Sale
+) -> None:
+    concert = sale.concert()
+    late = {"starts_at": NEW_YEARS_EVE.replace(hour=22).isoformat(), "price": 50_000}
+    sale.organise("POST", f"/v1/concerts/{concert}/dates", json={"dates": [late]})
+    fan = sale.admitted_fan(concert, balance=50_000)
+    second = fan.call("GET", f"/v1/concerts/{concert}/dates").json["dates"][1]
+    fan.hold(concert, 1, performance_id=second["performance_id"])
+    paid = fan.pay(concert, 1, performance_id=second["performance_id"]).json["payment_id"]
+
+    assert "10:00 PM · show 2" in visitor.become(fan).read(f"/tickets/{paid}").text
+    assert "10:00 PM · show 2" in visitor.read("/tickets").text
+    assert "오후 10:00 · 2회차" in new_visitor("ko").become(fan).read(f"/tickets/{paid}").text
