@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from urllib.parse import urlsplit
+
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.e2e.house import PRICE, Hall
 from tests.e2e.visitor import OpenBrowser, Visitor
@@ -60,35 +63,67 @@ def test_paying_after_the_deadline_is_refused_and_takes_nothing(
     assert len(ledger(visitor)) == 1
 
 
-def test_the_shortfall_is_topped_up_with_one_tap_that_comes_back(
-    hall: Hall, visitor: Visitor
-) -> None:
+def test_the_shortfall_is_topped_up_and_paid_with_one_tap(hall: Hall, visitor: Visitor) -> None:
     visitor.enter(hall)
     visitor.choose(12, 13)
     visitor.hold()
-    checkout = visitor.page.url
-    expect(visitor.button("/top-up")).to_contain_text(f"{2 * PRICE:,}")
-    visitor.top_up()
-    assert visitor.page.url == checkout
-    visitor.pay()
-    visitor.go("/wallet")
-    expect(visitor.page.locator(".purse-balance b")).to_have_text("₩0")
+    expect(visitor.button("/top-up")).to_have_text(
+        visitor.words("Top up %(amount)s and pay", amount=f"₩{2 * PRICE:,}")
+    )
+    visitor.top_up_and_pay()
+    assert ledger(visitor) == [-2 * PRICE, 2 * PRICE]
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
-def test_two_quick_taps_on_pay_pay_once(
-    hall: Hall, open_browser: OpenBrowser, scripts: bool
+@pytest.mark.parametrize("action", ["/top-up", "/pay"])
+def test_two_quick_taps_pay_once(
+    hall: Hall, open_browser: OpenBrowser, scripts: bool, action: str
 ) -> None:
     visitor = open_browser(java_script_enabled=scripts)
     visitor.enter(hall)
     visitor.choose(12)
     visitor.hold()
-    visitor.button("/top-up").dblclick()
-    expect(visitor.button("/pay")).to_be_visible()
-    visitor.button("/pay").dblclick()
+    if action == "/pay":
+        visitor.top_up()
+    visitor.button(action).dblclick()
     visitor.sees_ticket()
     assert ledger(visitor) == [-PRICE, PRICE]
     assert payments_of(hall) == 1
+
+
+def test_a_stale_checkout_tab_adds_no_money(hall: Hall, visitor: Visitor) -> None:
+    visitor.enter(hall)
+    visitor.choose(12)
+    visitor.hold()
+    other_tab = replace(visitor, page=visitor.context.new_page())
+    other_tab.go(urlsplit(visitor.page.url).path)
+    visitor.top_up_and_pay()
+    # It learns what has happened when somebody comes back to it; this is quicker.
+    other_tab.button("/top-up").click()
+    other_tab.sees_ticket()
+    assert other_tab.page.url == visitor.page.url
+    assert ledger(visitor) == [-PRICE, PRICE]
+
+
+def test_an_answer_that_was_lost_is_asked_for_again_and_adds_no_more(
+    hall: Hall, visitor: Visitor
+) -> None:
+    visitor.complaints.expect_broken_network()
+    visitor.enter(hall)
+    visitor.choose(12)
+    visitor.hold()
+    checkout = urlsplit(visitor.page.url).path
+
+    def lose_the_answer(route: Route) -> None:
+        route.fetch(max_redirects=0)
+        route.abort()
+
+    visitor.page.route("**/top-up", lose_the_answer, times=1)
+    visitor.button("/top-up").click()
+    visitor.page.wait_for_url("chrome-error://**")
+    visitor.go(checkout)
+    visitor.sees_ticket()
+    assert ledger(visitor) == [-PRICE, PRICE]
 
 
 def test_the_back_button_does_no_harm(hall: Hall, visitor: Visitor) -> None:
@@ -101,8 +136,7 @@ def test_the_back_button_does_no_harm(hall: Hall, visitor: Visitor) -> None:
     checkout = visitor.page.locator('main a[href^="/reservations/"]')
     expect(checkout).to_be_visible()
     checkout.click()
-    visitor.top_up()
-    visitor.pay()
+    visitor.top_up_and_pay()
     ticket = visitor.page.url
     visitor.page.go_back()
     visitor.sees_ticket()

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from statistics import median
 
-from playwright.sync_api import expect
+import pytest
+from playwright.sync_api import APIResponse, Route, expect
 
-from tests.e2e.house import Hall, House
+from concert.ground.database import connection
+from tests.e2e.house import PRICE, Hall, House
 from tests.e2e.visitor import OpenBrowser, Visitor
 
 
@@ -28,8 +33,7 @@ def test_of_two_browsers_on_one_seat_one_wins_and_the_other_is_told_at_once(
     expect(loser.seat(12).locator("input")).to_be_disabled()
     expect(loser.seat(12).locator("input")).not_to_be_checked()
 
-    winner.top_up()
-    winner.pay()
+    winner.top_up_and_pay()
     expect(loser.seat(12)).to_have_attribute("data-state", "sold")
     loser.choose(13)
     loser.hold()
@@ -97,9 +101,9 @@ def test_the_seats_offered_after_a_lost_race_stay_chosen_while_the_map_is_refres
     visitor.page.unroute_all()
     expect(visitor.page.locator("#lost")).to_be_visible()
     # The map is drawn anew when somebody comes back to it and it has changed meanwhile.
-    visitor.page.evaluate("document.querySelector('#seat-40').dataset.state = 'sold'")
+    change(visitor, 40)
     with visitor.page.expect_response("**part=map*"):
-        visitor.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        look(visitor)
     expect(visitor.seat(13).locator("input")).to_be_checked()
     expect(visitor.page.locator("input[name=seats]:checked")).to_have_count(2)
     visitor.hold()
@@ -134,3 +138,196 @@ def test_the_seat_map_recovers_when_web_is_started_again(
     expect(visitor.seat(12)).to_have_attribute("data-state", "held", timeout=30_000)
     expect(visitor.seat(30).locator("input")).to_be_checked()
     visitor.hold()
+
+
+def change(visitor: Visitor, seat_no: int) -> None:
+    """Make the visitor's map say of a free seat that it is sold."""
+    visitor.page.evaluate(
+        "(n) => (document.querySelector(`#seat-${n}`).dataset.state = 'sold')", seat_no
+    )
+
+
+def look(visitor: Visitor) -> None:
+    """Come back to the page, which looks then whether the map is right."""
+    visitor.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+
+
+def until(visitor: Visitor, condition: Callable[[], bool]) -> None:
+    """Let the browser go on until the condition holds, 10 s at the most."""
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        visitor.page.wait_for_timeout(10)
+
+
+def large_hall(hall: Hall) -> Hall:
+    """A concert behind the same room, with a house that no phone shows whole."""
+    return Hall(hall.sale, hall.slug, hall.sale.concert(room=hall.slug, price=PRICE, capacity=400))
+
+
+def test_a_seat_held_while_the_map_is_drawn_anew_is_not_shown_as_free(
+    hall: Hall, visitor: Visitor
+) -> None:
+    visitor.enter(hall)
+    other = hall.fan_inside()
+    drawn: list[tuple[Route, APIResponse]] = []
+    visitor.page.route("**part=map*", lambda route: drawn.append((route, route.fetch())), times=1)
+    change(visitor, 40)
+    look(visitor)
+    until(visitor, lambda: bool(drawn))
+    # The server has drawn the map; it is on its way while somebody takes a seat.
+    hall.take(other, 20)
+    expect(visitor.seat(20)).to_have_attribute("data-state", "held")
+    ((route, response),) = drawn
+    route.fulfill(response=response)
+    expect(visitor.seat(40)).to_have_attribute("data-state", "available")
+    expect(visitor.seat(20)).to_have_attribute("data-state", "held", timeout=8_000)
+
+
+def test_the_map_is_looked_at_once_at_a_time_however_often_it_is_asked_for(
+    hall: Hall, visitor: Visitor
+) -> None:
+    visitor.enter(hall)
+    waiting: list[Route] = []
+    visitor.page.route("**part=states*", lambda route: waiting.append(route))
+    for _ in range(6):
+        look(visitor)
+    until(visitor, lambda: bool(waiting))
+    assert len(waiting) == 1
+    waiting[0].continue_()
+    until(visitor, lambda: len(waiting) == 2)
+    waiting[1].continue_()
+    visitor.page.unroute_all()
+    with visitor.page.expect_response("**part=states*"):
+        look(visitor)
+    assert len(waiting) == 2
+
+
+def test_a_map_at_which_somebody_looks_is_compared_now_and_then(
+    hall: Hall, open_browser: OpenBrowser
+) -> None:
+    visitor = open_browser()
+    visitor.context.clock.install()
+    with visitor.page.expect_response("**part=states*"):
+        visitor.enter(hall)
+    change(visitor, 40)
+    for _ in range(4):
+        # The stream is well all the time, so that it is no reason to look.
+        visitor.page.evaluate(
+            "document.getElementById('changes').dispatchEvent(new Event('htmx:sse:before:message'))"
+        )
+        visitor.page.clock.fast_forward(10_000)
+    expect(visitor.seat(40)).to_have_attribute("data-state", "available")
+
+
+def test_two_chosen_seats_that_are_taken_together_are_both_named_at_once(
+    hall: Hall, visitor: Visitor
+) -> None:
+    visitor.enter(hall)
+    visitor.choose(12, 13)
+    hall.take(hall.fan_inside(), 12, 13)
+    expect(visitor.page.locator("#say")).to_have_text(
+        visitor.words("Seats %(seats)s, which you had chosen, were just taken.", seats="12, 13")
+    )
+    # Those that are taken one after the other, too, as long as nothing else is chosen.
+    visitor.choose(30, 31)
+    for seat_no in (30, 31):
+        hall.take(hall.fan_inside(), seat_no)
+    expect(visitor.page.locator("#say")).to_have_text(
+        visitor.words("Seats %(seats)s, which you had chosen, were just taken.", seats="30, 31")
+    )
+
+
+def test_a_hold_of_ones_own_is_not_told_as_somebody_elses(hall: Hall, visitor: Visitor) -> None:
+    visitor.enter(hall)
+    visitor.choose(12)
+    other_tab = replace(visitor, page=visitor.context.new_page())
+    other_tab.open_map(hall)
+    other_tab.choose(12)
+    other_tab.hold()
+    expect(visitor.seat(12)).to_have_class(re.compile("seat-mine"))
+    expect(visitor.page.locator("#say")).to_have_text(
+        visitor.words("You are holding seat %(seats)s.", seats=12)
+    )
+    expect(visitor.page.locator(".seat-lost")).to_have_count(0)
+
+
+def test_a_sale_that_ends_while_one_looks_is_told(hall: Hall, visitor: Visitor) -> None:
+    visitor.enter(hall)
+    visitor.choose(12)
+    with connection() as link:
+        # Processes believe for two seconds what they have read of a concert.
+        link.execute(
+            "UPDATE performances SET sales_close_at = now() + interval '3 s' WHERE concert_id = %s",
+            (hall.concert_id,),
+        )
+    expect(visitor.page.locator("#ended")).to_have_text(
+        visitor.words("Sales are over"), timeout=30_000
+    )
+    assert visitor.page.url.endswith(hall.map_path)
+    expect(visitor.page.locator("main form")).to_have_count(0)
+
+
+def test_the_seat_offered_instead_is_on_the_screen(hall: Hall, visitor: Visitor) -> None:
+    visitor.complaints.expect_status(409)
+    large = large_hall(hall)
+    visitor.enter(large)
+    visitor.choose(360)
+    other = large.fan_inside()
+    visitor.page.route("**/hold*", lambda route: (large.take(other, 360), route.continue_()))
+    visitor.button("/hold").click()
+    offered = visitor.page.locator(".seat-offered")
+    expect(offered).to_be_in_viewport(ratio=1)
+    expect(offered.locator("input")).to_be_checked()
+    expect(visitor.page.locator("#lost")).to_be_focused()
+
+
+def test_the_letters_of_the_rows_stay_while_the_map_is_moved_sideways(
+    hall: Hall, visitor: Visitor
+) -> None:
+    visitor.enter(large_hall(hall))
+    letters = visitor.page.locator(".seat-row legend")
+    house = visitor.page.locator(".house")
+    assert house.evaluate("(house) => house.scrollWidth > 2 * house.clientWidth")
+    house.evaluate("(house) => (house.scrollLeft = house.scrollWidth)")
+    expect(letters.first).to_be_in_viewport(ratio=1)
+    at_the_letter = """(letter) => {
+      const box = letter.getBoundingClientRect();
+      return document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2).closest("legend") === letter;
+    }"""
+    assert letters.first.evaluate(at_the_letter)
+
+
+@pytest.mark.parametrize(
+    "look_of_the_device",
+    [{}, {"color_scheme": "dark"}, {"forced_colors": "active"}],
+    ids=["light", "dark", "forced colours"],
+)
+def test_held_and_sold_seats_differ_by_more_than_their_colour(
+    hall: Hall, open_browser: OpenBrowser, look_of_the_device: dict[str, str]
+) -> None:
+    buyer, visitor = open_browser(), open_browser(**look_of_the_device)
+    hall.take(hall.fan_inside(), 12)
+    buyer.enter(hall)
+    buyer.choose(13)
+    buyer.hold()
+    buyer.top_up_and_pay()
+    visitor.enter(hall)
+    looks = """(shown) => {
+      const style = getComputedStyle(shown), sign = getComputedStyle(shown, "::after").content;
+      return [style.borderRadius, style.borderTopStyle, sign, style.fontSize === "0px"];
+    }"""
+    for of_the_map, of_the_legend in (
+        ("#seat-12 > span", ".swatch-held"),
+        ("#seat-13 > span", ".swatch-sold"),
+    ):
+        seat, legend = (
+            visitor.page.locator(one).evaluate(looks) for one in (of_the_map, of_the_legend)
+        )
+        assert seat[:3] == legend[:3]
+    held, sold, free = (
+        visitor.page.locator(f"#seat-{n} > span").evaluate(looks) for n in (12, 13, 14)
+    )
+    assert held == ["50%", "dashed", "none", False]
+    assert sold[2:] == ['"×"', True]
+    assert held[0] != sold[0] and free[:2] != held[:2] and free[2:] != sold[2:]

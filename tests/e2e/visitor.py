@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask_babel import force_locale, gettext
 from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, expect
@@ -147,13 +148,23 @@ class Visitor:
         self.page.wait_for_url("**/reservations/*")
 
     def top_up(self) -> None:
-        """Add what is missing, from the checkout."""
-        self.button("/top-up").click()
+        """Add what is missing in the wallet, and come back to the checkout, where it can be paid."""
+        checkout = urlsplit(self.page.url).path
+        missing = self.page.locator(".bill-missing td").inner_text()
+        self.go(f"/wallet?next={checkout}")
+        self.page.locator("input[name=amount]").fill(missing)
+        self.page.locator(".another button").click()
+        self.page.wait_for_url(f"**{checkout}")
         expect(self.button("/pay")).to_be_visible()
 
     def pay(self) -> None:
         """Pay, and see the ticket."""
         self.button("/pay").click()
+        self.sees_ticket()
+
+    def top_up_and_pay(self) -> None:
+        """Do both with one tap, and see the ticket."""
+        self.button("/top-up").click()
         self.sees_ticket()
 
     def sees_ticket(self) -> None:
