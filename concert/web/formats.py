@@ -52,12 +52,12 @@ def price(amount: int) -> str:
 
 
 def lowest_price(prices: Iterable[int]) -> str:
-    """What seats cost, from the cheapest: ``from ₩50,000``, ``Free``, or free beside dearer ones."""
+    """What seats cost, from the cheapest: ``from ₩50,000``, one price, or free beside dearer ones."""
     low, *_between, high = sorted([*prices] * 2)
+    if low == high:
+        return price(low)
     if low:
         return str(_("from %(price)s", price=won(low)))
-    if not high:
-        return str(_("Free"))
     return str(_("free, or up to %(price)s", price=won(high)))
 
 

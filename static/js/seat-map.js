@@ -156,6 +156,9 @@ for (const input of inputs().filter((one) => one.checked)) {
   input.checked = true;
 }
 update(false);
-// What was lost is said, and what is offered instead is on the screen.
-document.getElementById("lost")?.focus({ preventScroll: true });
+// What was lost is said, and what is offered instead is on the screen: where both do not fit, the
+// tray, which always is, says it once more.
+const lost = document.getElementById("lost");
+lost?.focus({ preventScroll: true });
 map.querySelector(".seat-offered")?.scrollIntoView({ block: "center", inline: "center" });
+if (lost && lost.getBoundingClientRect().top < 0) say.textContent = lost.querySelector("strong").textContent;

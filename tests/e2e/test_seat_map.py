@@ -280,6 +280,9 @@ def test_the_seat_offered_instead_is_on_the_screen(hall: Hall, visitor: Visitor)
     expect(offered).to_be_in_viewport(ratio=1)
     expect(offered.locator("input")).to_be_checked()
     expect(visitor.page.locator("#lost")).to_be_focused()
+    said = visitor.page.locator("#say")
+    expect(said).to_have_text("Seat 360 was just taken by somebody else.")
+    expect(said).to_be_in_viewport(ratio=1)
 
 
 def test_the_letters_of_the_rows_stay_while_the_map_is_moved_sideways(
@@ -291,6 +294,7 @@ def test_the_letters_of_the_rows_stay_while_the_map_is_moved_sideways(
     assert house.evaluate("(house) => house.scrollWidth > 2 * house.clientWidth")
     house.evaluate("(house) => (house.scrollLeft = house.scrollWidth)")
     expect(letters.first).to_be_in_viewport(ratio=1)
+    expect(visitor.page.locator(".stage")).to_be_in_viewport()
     at_the_letter = """(letter) => {
       const box = letter.getBoundingClientRect();
       return document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2).closest("legend") === letter;

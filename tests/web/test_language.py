@@ -209,13 +209,13 @@ def test_a_language_is_a_row_and_a_folder_and_nothing_else() -> None:
         (
             "en",
             ("5 minutes", "1 minute 30 seconds", "45 seconds", "0 seconds"),
-            ("from ₩1,000", "Free", "free, or up to ₩1,000"),
+            ("from ₩1,000", "₩1,000", "Free", "free, or up to ₩1,000"),
             ("Row A, seat 9", "Row B, seat 2 (no. 12)", "Row A, seat 9; Row B, seats 2, 3"),
         ),
         (
             "ko",
             ("5분", "1분 30초", "45초", "0초"),
-            ("1,000원부터", "무료", "무료 ~ 1,000원"),
+            ("1,000원부터", "1,000원", "무료", "무료 ~ 1,000원"),
             ("A열 9번", "B열 2번 (좌석 번호 12)", "A열 9번; B열 2, 3번"),
         ),
     ],
@@ -232,7 +232,7 @@ def test_spans_prices_and_seats_are_told_as_people_tell_them(
         force_locale(language),
     ):
         assert tuple(formats.span(seconds) for seconds in (300, 90, 45, 0)) == spans
-        some = ([1000, 2000], [0, 0], [1000, 0])
+        some = ([1000, 2000], [1000], [0, 0], [1000, 0])
         assert tuple(formats.lowest_price(each) for each in some) == prices
         assert (
             formats.seat_name(9, 50),
