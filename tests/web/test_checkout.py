@@ -143,10 +143,11 @@ def test_a_bill_above_the_largest_charge_is_topped_up_and_paid_with_one_tap(
     assert differing_wallets() == []
 
 
-def test_a_device_without_a_place_in_line_adds_nothing(sale: Sale, visitor: Browser) -> None:
+def test_a_device_whose_place_nobody_knows_adds_nothing(sale: Sale, visitor: Browser) -> None:
     path = holding(sale, visitor)
     form = visitor.read(path).form_to("/top-up")
     visitor.client.delete_cookie("concert_queue_main")
+    redis().delete(*room_keys("main"))
     assert visitor.send(form).status_code == 403
     assert "Nothing yet." in visitor.read("/wallet").text
 
