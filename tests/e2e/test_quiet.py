@@ -281,7 +281,7 @@ def test_twenty_seconds_without_the_live_part_leave_the_page_right(
         # Frozen, as a process that is stopped: connections stand, and nobody answers.
         wire.cut("/live/")
         ahead.pop().call("DELETE", "/v1/enqueues")
-        visitor.sees_place(3, seconds=16)
+        visitor.sees_place(3, seconds=22)
         visitor.sees_connection("lost")
         ahead.pop().call("DELETE", "/v1/enqueues")
         visitor.sees_place(2, seconds=5)
