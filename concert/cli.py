@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from functools import wraps
+from pathlib import Path
 from typing import Any
 
 import click
@@ -85,6 +86,89 @@ def up() -> int:
             f"{error.name} is missing. Install the packages of the local servers: concert[local]"
         ) from error
     return run.up(load_settings(), _prepare)
+
+
+@commands.command()
+@click.option("--url", help="A service that runs already; left out: one is started for this.")
+@click.option("--organiser-key", envvar="CONCERT_ORGANISER_KEY", help="Its organiser key.")
+@click.option(
+    "--i-own-this-server", is_flag=True, help="Needed where the address is not this machine's."
+)
+@click.option("--fans", type=int, default=500, show_default=True, help="How many come.")
+@click.option("--seats", type=int, default=100, show_default=True, help="How many seats there are.")
+@click.option(
+    "--arrival",
+    type=click.Choice(["spike", "ramp", "wave"]),
+    default="spike",
+    show_default=True,
+    help="How they come.",
+)
+@click.option(
+    "--arrive-within",
+    type=float,
+    default=10.0,
+    show_default=True,
+    help="Seconds until all are in line.",
+)
+@click.option("--capacity", type=int, default=50, show_default=True, help="Most people inside.")
+@click.option("--admit-per-minute", type=int, default=600, show_default=True, help="The rate.")
+@click.option(
+    "--stream-share",
+    type=float,
+    default=5.0,
+    show_default=True,
+    help="Per cent who watch the stream.",
+)
+@click.option(
+    "--longest",
+    type=float,
+    default=900.0,
+    show_default=True,
+    help="Seconds after which all go home.",
+)
+@click.option("--processes", type=int, default=1, show_default=True, help="Processes of the crew.")
+@click.option(
+    "--seed", "chance", type=int, default=1, show_default=True, help="Same seed, same fans."
+)
+@click.option("--report", type=click.Path(path_type=Path), help="Write a JSON report here.")
+@click.option("--picture", type=click.Path(path_type=Path), help="Write an SVG picture here.")
+def rehearse(
+    url: str | None,
+    organiser_key: str | None,
+    i_own_this_server: bool,
+    report: Path | None,
+    picture: Path | None,
+    chance: int,
+    **numbers: Any,
+) -> int:
+    """Play a whole sale with many fans over HTTP, and judge every promise; exit code 0 or 1."""
+    try:
+        from concert.rehearsal import run  # not at the top: a container goes without its packages
+    except ModuleNotFoundError as error:
+        raise click.ClickException(
+            f"{error.name} is missing. Install the packages of the rehearsal: concert[rehearsal]"
+        ) from error
+    plan = run.Plan(seed=chance, **numbers)
+    try:
+        plan.check()
+        if url is None:
+            service: AbstractContextManager[run.Service] = run.local_service(click.echo)
+        else:
+            named = run.Service(url, organiser_key or "")
+            if not named.is_here and not i_own_this_server:
+                raise click.UsageError(
+                    "A rehearsal is a heavy load. Say --i-own-this-server where the address is yours."
+                )
+            if not organiser_key:
+                raise click.UsageError("Give the service's --organiser-key.")
+            service = nullcontext(named)
+        with service as found:
+            outcome = run.rehearse(plan, found, click.echo)
+    except (run.PlanError, run.RehearsalError) as error:
+        raise click.ClickException(str(error)) from error
+    run.write(outcome, report, picture)
+    click.echo(run.in_words(outcome.found))
+    return 0 if outcome.found["passed"] else 1
 
 
 @commands.command()

@@ -1,0 +1,135 @@
+"""The report: verdicts, how long fans waited for answers, and what happened, as words and as JSON."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from concert.rehearsal.judge import MOST_SHOWN, Verdict, first_admissions
+from concert.rehearsal.notes import Notes
+from concert.rehearsal.plan import Plan
+
+# How long (seconds) 99 of 100 answers may take before a fan loses patience.
+LIMITS = {
+    "join": 3.0,
+    "ask": 1.0,
+    "dates": 1.0,
+    "seats": 1.0,
+    "hold": 1.5,
+    "charge": 1.5,
+    "pay": 1.5,
+}
+
+
+@dataclass(frozen=True)
+class Wait:
+    """How long the fans waited for the answers to one call, in seconds."""
+
+    call: str
+    count: int
+    median: float
+    p95: float
+    p99: float
+    longest: float
+    limit: float | None
+
+
+def waits(notes: Notes) -> list[Wait]:
+    """The waits, by call."""
+    taken: dict[str, list[float]] = defaultdict(list)
+    for answered in notes.answered:
+        taken[answered.call].append(answered.seen - answered.sent)
+    return [
+        Wait(
+            call,
+            len(times),
+            percentile(times, 50),
+            percentile(times, 95),
+            percentile(times, 99),
+            times[-1],
+            LIMITS.get(call),
+        )
+        for call, times in ((call, sorted(times)) for call, times in taken.items())
+    ]
+
+
+def percentile(ordered: Sequence[float], per_cent: float) -> float:
+    """The value below which so many of the ordered values lie; the nearest rank."""
+    return ordered[max(0, min(len(ordered) - 1, round(len(ordered) * per_cent / 100) - 1))]
+
+
+def document(
+    plan: Plan, notes: Notes, verdicts: Sequence[Verdict], seconds: float
+) -> dict[str, Any]:
+    """All of it, as JSON."""
+    return {
+        "passed": all(verdict.word == "PASS" for verdict in verdicts),
+        "plan": plan.as_document(),
+        "seconds": round(seconds, 1),
+        "promises": [
+            {
+                "promise": verdict.promise,
+                "verdict": verdict.word,
+                "checked": verdict.checked,
+                "broken": len(verdict.broken),
+                "shown": list(verdict.broken[:MOST_SHOWN]),
+            }
+            for verdict in verdicts
+        ],
+        "waits": [
+            {
+                "call": wait.call,
+                "count": wait.count,
+                "median_ms": round(wait.median * 1000, 1),
+                "p95_ms": round(wait.p95 * 1000, 1),
+                "p99_ms": round(wait.p99 * 1000, 1),
+                "longest_ms": round(wait.longest * 1000, 1),
+                "limit_ms": wait.limit and wait.limit * 1000,
+                "within": wait.limit is None or wait.p99 <= wait.limit,
+            }
+            for wait in waits(notes)
+        ],
+        "fans": dict(Counter(gone.how for gone in notes.gone).most_common()),
+        "statuses": {
+            str(status): count
+            for status, count in sorted(Counter(one.status for one in notes.answered).items())
+        },
+        "admitted": len(first_admissions(notes)),
+        "longest_line": max((stood.waiting for stood in notes.stood), default=0),
+        "seats_sold": sum(len(paid.seats) for paid in notes.paid),
+    }
+
+
+def in_words(found: dict[str, Any]) -> str:
+    """The same for people."""
+    lines = [
+        (
+            f"{found['plan']['fans']:,} fans, {found['plan']['seats']:,} seats, {found['seconds']:g} s: "
+            f"{found['admitted']:,} let in, {found['seats_sold']:,} seats sold, "
+            f"at most {found['longest_line']:,} in line."
+        ),
+        "",
+    ]
+    for promise in found["promises"]:
+        lines.append(
+            f"{promise['verdict']:8}  {promise['promise']}  ({promise['checked']:,} checked)"
+        )
+        lines += [f"            {one}" for one in promise["shown"]]
+        if promise["broken"] > len(promise["shown"]):
+            lines.append(f"            and {promise['broken'] - len(promise['shown']):,} more")
+    lines += [
+        "",
+        f"{'call':10}{'answers':>10}{'median':>10}{'p95':>10}{'p99':>10}{'limit':>10}  (ms)",
+    ]
+    for wait in found["waits"]:
+        limit = "" if wait["limit_ms"] is None else f"{wait['limit_ms']:,.0f}"
+        over = "" if wait["within"] else "  over the limit"
+        lines.append(
+            f"{wait['call']:10}{wait['count']:>10,}{wait['median_ms']:>10,.1f}{wait['p95_ms']:>10,.1f}"
+            f"{wait['p99_ms']:>10,.1f}{limit:>10}{over}"
+        )
+    lines += ["", *(f"{count:>8,} fans: {how}" for how, count in found["fans"].items())]
+    lines += ["", "PASS" if found["passed"] else "FAIL"]
+    return "\n".join(lines)
