@@ -16,6 +16,7 @@ from concert.api import (
     waiting_room,
     wallet,
 )
+from concert.api.express import ExpressDoor
 from concert.api.problems import answer_error
 from concert.ground.parts import keep
 
@@ -37,3 +38,4 @@ def register(app: OpenAPI) -> None:
     app.paths.update(paths)
     app.register_blueprint(openapi.documents)
     keep(app, openapi.ApiDocument())
+    app.wsgi_app = keep(app, ExpressDoor(app, app.wsgi_app))  # type: ignore[method-assign]

@@ -125,7 +125,7 @@ def attempt(operation: str, **asked: Any) -> Attempt | None:
     ``asked`` is what the caller has said, not what we make of it: a date that was left out may
     mean another performance by the time that the request is repeated.
     """
-    key = request.headers.get("Idempotency-Key")
+    key: str | None = g.idempotency_key
     return None if key is None else Attempt.of(user_id(), key, operation, asked)
 
 
@@ -166,6 +166,7 @@ def _answer_in_order(error: Exception) -> Response:
 
 
 def _authenticate() -> None:
+    g.idempotency_key = request.headers.get("Idempotency-Key")
     view = current_app.view_functions.get(request.endpoint or "")
     kind: Kind | None = getattr(view, "__token_kind__", None)
     if kind is None or request.method == "OPTIONS":

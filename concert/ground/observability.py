@@ -14,6 +14,7 @@ import orjson
 import structlog
 from flask import Flask, Response, g, has_request_context, request
 
+from concert.ground.parts import keep
 from concert.ground.settings import Settings
 
 LEVELS = {
@@ -34,10 +35,12 @@ class RequestLines:
         self._out = sys.stderr.buffer if as_json else None
         self._enabled = enabled
 
-    def write(self, line: dict[str, Any]) -> None:
-        """Log what was answered."""
+    def answered(self, method: str, route: str | None, status: int) -> None:
+        """Log what was answered to the present request; its ``g`` knows its id, and when it began."""
         if not self._enabled:
             return
+        spent = round((time.perf_counter() - g.began) * 1000, 1)
+        line = {"method": method, "route": route, "status": status, "ms": spent}
         if self._out is None:
             log.info("request", **line)
             return
@@ -92,35 +95,31 @@ def configure_logs(settings: Settings) -> None:
 
 def init_request_log(app: Flask, settings: Settings) -> None:
     """Give every request an id and log one line when it is answered."""
-    lines = RequestLines(_as_json(settings), LEVELS[settings.log_level] <= logging.INFO)
+    lines = keep(app, RequestLines(_as_json(settings), LEVELS[settings.log_level] <= logging.INFO))
 
     @app.before_request
     def begin() -> None:
-        given = request.headers.get("X-Request-ID", "")
-        g.request_id = given if ACCEPTED_ID.fullmatch(given) else _new_id()
-        g.began = time.perf_counter()
+        begin_request(request.headers.get("X-Request-ID", ""))
 
     @app.after_request
     def answer(response: Response) -> Response:
         # Where the request could not even be begun, nothing was noted of it.
-        request_id = g.setdefault("request_id", _new_id())
-        began = g.setdefault("began", time.perf_counter())
+        request_id = g.setdefault("request_id", new_id())
+        g.setdefault("began", time.perf_counter())
         response.headers["X-Request-ID"] = request_id
         # The rule, not the path: a path may carry a one-time code.
         rule = request.url_rule.rule if request.url_rule else None
-        spent = round((time.perf_counter() - began) * 1000, 1)
-        lines.write(
-            {
-                "method": request.method,
-                "route": rule,
-                "status": response.status_code,
-                "ms": spent,
-            }
-        )
+        lines.answered(request.method, rule, response.status_code)
         return response
 
 
-def _new_id() -> str:
+def begin_request(given_id: str) -> None:
+    """Note the request's id, the given one where it is fit, and that it begins now."""
+    g.request_id = given_id if ACCEPTED_ID.fullmatch(given_id) else new_id()
+    g.began = time.perf_counter()
+
+
+def new_id() -> str:
     """An id to find a request by. It is no secret, and asking the system for randomness would
     let another thread have the interpreter for nothing."""
     return f"{random.getrandbits(128):032x}"

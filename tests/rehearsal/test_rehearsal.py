@@ -36,8 +36,8 @@ class Defect:
 
 DEFECTS = {
     "sells a seat twice": Defect(
-        "concert/reservations/sql/hold_seats.sql",
-        "          AND s.sold_at IS NULL AND (s.held_until IS NULL OR s.held_until <= held_at)  -- guard: free now\n",
+        "migrations/versions/0003_holds_that_lapse.py",
+        "              AND s.sold_at IS NULL AND (s.held_until IS NULL OR s.held_until <= held_at)  -- guard: free now\n",
         "",
         (OWNERS,),
     ),
