@@ -94,13 +94,6 @@ def create_app(settings: Settings | None = None) -> ConcertApp:
     keep(app, settings)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.config["MIGRATIONS_DIRECTORY"] = ROOT / "migrations"
-    if settings.trusted_proxies:
-        count = settings.trusted_proxies
-        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
-            app.wsgi_app, x_for=count, x_proto=count, x_host=count
-        )
-    init_bodies(app, settings)
-    app.wsgi_app = Budgeted(app.wsgi_app)  # type: ignore[method-assign]
     init_request_log(app, settings)
     init_signing(app, settings)
     init_database(app, settings)
@@ -116,7 +109,20 @@ def create_app(settings: Settings | None = None) -> ConcertApp:
     api.register(app)
     web.register(app, settings)
     app.register_error_handler(Exception, answer_error)
+    _stand_in_front(app, settings)
     return app
+
+
+def _stand_in_front(app: ConcertApp, settings: Settings) -> None:
+    """What a request passes on its way to Flask, the last thing first."""
+    if settings.trusted_proxies:
+        count = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+            app.wsgi_app, x_for=count, x_proto=count, x_host=count
+        )
+    api.open_express_door(app)
+    init_bodies(app, settings)
+    app.wsgi_app = Budgeted(app.wsgi_app)  # type: ignore[method-assign]
 
 
 def answer_error(error: Exception) -> Response:

@@ -20,7 +20,7 @@ from concert.api.express import ExpressDoor
 from concert.api.problems import answer_error
 from concert.ground.parts import keep
 
-__all__ = ["answer_error", "register"]
+__all__ = ["answer_error", "open_express_door", "register"]
 
 FEATURES = (accounts, waiting_room, catalogue, reservations, wallet, payments, organiser)
 
@@ -38,4 +38,8 @@ def register(app: OpenAPI) -> None:
     app.paths.update(paths)
     app.register_blueprint(openapi.documents)
     keep(app, openapi.ApiDocument())
+
+
+def open_express_door(app: OpenAPI) -> None:
+    """Put the express door in front of what there is so far."""
     app.wsgi_app = keep(app, ExpressDoor(app, app.wsgi_app))  # type: ignore[method-assign]

@@ -19,6 +19,7 @@ import orjson
 from flask import Response, g
 from flask_openapi3 import OpenAPI
 from pydantic import BaseModel, ValidationError
+from werkzeug.exceptions import HTTPException
 
 from concert.accounts.service import user_of_token
 from concert.api import catalogue, payments, reservations, waiting_room, wallet
@@ -85,7 +86,7 @@ class ExpressDoor:
         with self._app.app_context():
             try:
                 arguments = self._read(environ, call, numbers)
-            except (NotExpress, DomainError, ValidationError):
+            except (NotExpress, DomainError, ValidationError, HTTPException):
                 arguments = None
             if arguments is not None:
                 begin_request(environ.get("HTTP_X_REQUEST_ID", ""))
@@ -111,7 +112,7 @@ class ExpressDoor:
         """The view's arguments; as Flask would have read them.
 
         Raises:
-            NotExpress, DomainError, ValidationError: Flask has to look at it.
+            NotExpress, DomainError, ValidationError, HTTPException: Flask has to look at it.
         """
         scheme, _, token = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
         if scheme != "Bearer":
