@@ -198,7 +198,6 @@ def _page(
         "offered": offered,
         "refused": refused,
         "limit": settings.max_seats_per_user,
-        "holds": _live_holds(user_id, performance),
         "visit": visit,
         "map_url": map_url(concert, performance),
         "query": request.query_string.decode() if request.args.get("performance") else "",

@@ -124,7 +124,7 @@ def test_what_i_hold_is_named_above_the_map(sale: Sale, visitor: Browser) -> Non
     path = inside(sale, visitor, sale.concert())
     send(visitor, path, "/hold", seats=["7"])
     page = visitor.read(path)
-    assert "You are holding seat 7." in page.text
+    assert page.text.count("Seat 7 is held for you for another") == 1
     assert seats(page)[7]["aria-label"].endswith("yours")
 
 
