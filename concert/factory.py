@@ -31,6 +31,7 @@ from concert.ground.sale_health import sale_health
 from concert.ground.settings import Settings, load_settings
 from concert.ground.signing import init_signing
 from concert.ground.streams import init_streams
+from concert.overview.service import init_overview
 from concert.reservations.service import init_reservations
 from concert.waiting_room.watch import init_place_watch
 
@@ -104,6 +105,7 @@ def create_app(settings: Settings | None = None) -> ConcertApp:
     init_catalogue(app)
     init_place_watch(app)
     init_reservations(app)
+    init_overview(app)
     app.register_blueprint(health)
     app.register_blueprint(sale_health)
     api.register(app)

@@ -13,6 +13,7 @@ from concert.api import (
     organiser,
     payments,
     reservations,
+    rooms,
     waiting_room,
     wallet,
 )
@@ -22,7 +23,7 @@ from concert.ground.parts import keep
 
 __all__ = ["answer_error", "open_express_door", "register"]
 
-FEATURES = (accounts, waiting_room, catalogue, reservations, wallet, payments, organiser)
+FEATURES = (accounts, waiting_room, catalogue, reservations, wallet, payments, organiser, rooms)
 
 
 def register(app: OpenAPI) -> None:

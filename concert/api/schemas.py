@@ -383,6 +383,29 @@ class PaymentsAnswer(BaseModel):
     payments: list[PaymentAnswer]
 
 
+class SeatsBehindAnswer(BaseModel):
+    free: int
+    held: int = Field(description="Being paid for; they may come back.")
+    sold: int
+    state: Literal["open", "all_held", "sold_out", "ended"]
+
+
+class PublicRoomAnswer(BaseModel):
+    room: str = Field(json_schema_extra={"example": "main"})
+    waiting: int = Field(description="People in line.")
+    inside: int = Field(description="People whose turn it is.")
+    admissions_per_minute: float | None = Field(
+        description="As measured over the last minute; null until there is a measure."
+    )
+    newest_admitted_sequence: int | None = Field(
+        description="The greatest number of a place that was let in. A queue token carries its own as `seq`."
+    )
+    opens_at: dt.datetime | None
+    paused: bool
+    resumes_at: dt.datetime | None
+    seats: SeatsBehindAnswer
+
+
 class RoomAnswer(BaseModel):
     slug: str
     capacity: int

@@ -16,6 +16,7 @@ from concert.ground.redis_client import redis, unavailable_on_failure
 from concert.waiting_room.keys import room_keys
 from concert.waiting_room.mirror import mirror_room
 from concert.waiting_room.models import LONGEST_SLUG
+from concert.waiting_room.pace import per_second
 from concert.waiting_room.records import COLUMNS, LIST, LOCK, READ, Room
 
 log = structlog.get_logger()
@@ -48,7 +49,11 @@ class NotYetInEffect(Unavailable):
 
 @dataclass(frozen=True, slots=True)
 class RoomState:
-    """How many are in a room now, and how many have been, since Redis knows it."""
+    """How many are in a room now, and how many have been, since Redis knows it.
+
+    And the greatest number of a place that was let in, people let in a minute as measured, and
+    when people are let in again after a loss; each None where there is none.
+    """
 
     waiting: int
     inside: int
@@ -57,6 +62,9 @@ class RoomState:
     expired: int
     completed: int
     left: int
+    newest_admitted: int | None
+    admissions_per_minute: float | None
+    resumes_at: datetime | None
 
 
 def room_of(slug: str) -> Room:
@@ -129,8 +137,26 @@ def room_state(slug: str) -> RoomState:
         pipeline.zcard(keys.waiting)
         pipeline.zcount(keys.admitted, f"({datetime.now(UTC).timestamp() * 1000:.0f}", "+inf")
         pipeline.hmget(keys.state, *counters)
-        waiting, inside, counts = pipeline.execute()
-    return RoomState(waiting, inside, *(int(count or 0) for count in counts))
+        pipeline.hmget(keys.state, "newest", "recovered_at", "pace", "pace_at", "pace_since")
+        pipeline.time()
+        waiting, inside, counts, (newest, recovered_at, *paced), time = pipeline.execute()
+    now_ms = time[0] * 1000 + time[1] // 1000
+    pace, pace_at, pace_since = (float(one or 0) for one in paced)
+    measured = per_second(pace, int(pace_at), int(pace_since), now_ms)
+    resumes_ms = int(recovered_at or 0)
+    joined, admitted, expired, completed, left = (int(count or 0) for count in counts)
+    return RoomState(
+        waiting=waiting,
+        inside=inside,
+        joined=joined,
+        admitted=admitted,
+        expired=expired,
+        completed=completed,
+        left=left,
+        newest_admitted=int(newest) if newest else None,
+        admissions_per_minute=None if measured is None else round(measured * 60, 1),
+        resumes_at=datetime.fromtimestamp(resumes_ms / 1000, UTC) if resumes_ms > now_ms else None,
+    )
 
 
 def _check(changes: Mapping[str, Any]) -> None:

@@ -20,6 +20,7 @@ from concert.waiting_room.answers import AdmitAnswer, EnterAnswer, PlaceAnswer
 from concert.waiting_room.ended import Ended, proof_of
 from concert.waiting_room.keys import room_keys
 from concert.waiting_room.mirror import build_up, mirror_room, note_loss
+from concert.waiting_room.pace import per_second
 from concert.waiting_room.records import Room
 from concert.waiting_room.scripts import (
     ADMIT,
@@ -41,7 +42,6 @@ Status = Literal["waiting", "admitted", "completed", "expired", "left"]
 
 # How often a waiting person is asked to look: LEAST near the front, MOST far back.
 LEAST_POLL_SECONDS, MOST_POLL_SECONDS = 1.0, 30.0
-PACE_WINDOW_SECONDS = 60.0
 MOST_AT_ONCE = 1000
 # The visit outlasts a hold by a moment, since the two ends are set by two clocks.
 GRACE_SECONDS = 5
@@ -463,18 +463,11 @@ def _place(token: QueueToken, answer: PlaceAnswer) -> Place:
 
 
 def _estimated_wait(position: int, answer: PlaceAnswer) -> int | None:
-    """The place divided by the pace measured over the last minute, in seconds."""
-    now_ms = int(answer.now)
-    pace, pace_at_ms, since_ms = float(answer.pace), int(answer.pace_at), int(answer.pace_since)
-    if not since_ms or pace <= 0:
-        return None
-    # Moments that lie ahead were written before the clock stepped back.
-    faded = pace * math.exp(min(0, pace_at_ms - now_ms) / 1000 / PACE_WINDOW_SECONDS)
-    # The first tick's people are those of the second before it.
-    measured_seconds = max(0, now_ms - since_ms) / 1000 + 1.0
-    weight = PACE_WINDOW_SECONDS * (1 - math.exp(-measured_seconds / PACE_WINDOW_SECONDS))
-    per_second = faded / weight
-    return math.ceil(position / per_second) if per_second > 1e-4 else None
+    """The place divided by the pace, in seconds."""
+    pace = per_second(
+        float(answer.pace), int(answer.pace_at), int(answer.pace_since), int(answer.now)
+    )
+    return None if pace is None else math.ceil(position / pace)
 
 
 def _moment(milliseconds: int) -> datetime:

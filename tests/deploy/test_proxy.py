@@ -62,7 +62,7 @@ class Answering(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    do_POST = do_GET
+    do_POST = do_PUT = do_PATCH = do_GET
 
     def log_message(self, *_: Any) -> None:
         """Say nothing."""
@@ -147,6 +147,22 @@ def test_the_room_status_of_a_known_person_is_never_shared(proxy: Stack, echo: E
         assert len(set(counts)) == 3
     proxy.call("GET", "/rooms/main/status")
     assert len(echo.asked) == 7
+
+
+def test_how_a_room_is_is_asked_once_for_everybody_whatever_comes_with_the_question(
+    proxy: Stack, echo: Echo
+) -> None:
+    def ask(number: int) -> Any:
+        mine = {"Cookie": f"user={number}", "Authorization": f"Bearer {number}"}
+        return proxy.call("GET", f"/v1/rooms/main?chance={number}", headers=mine)
+
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(ask, range(100)))
+    assert {answer.status for answer in answers} == {200}
+    assert len(echo.asked) < 50
+    for method in ("PUT", "PATCH", "PATCH"):
+        proxy.call(method, "/v1/rooms/main", {})
+    assert [asked.partition(" ")[0] for asked in echo.asked[-3:]] == ["PUT", "PATCH", "PATCH"]
 
 
 def test_a_request_that_changes_something_is_never_sent_twice(proxy: Stack, echo: Echo) -> None:

@@ -1,0 +1,1 @@
+"""Figures that several rooms have to give together; it reads, and changes nothing."""
