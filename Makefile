@@ -10,8 +10,8 @@ BIN := .venv/bin
 WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$(( n < 2 ? 3 : n > 5 ? 8 : n * 3 / 2 )))
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist worksteal
 
-.PHONY: help setup tools run test check pytest lint format types imports coverage rehearse migrate \
-	bench bench-full screenshots translations lock clean
+.PHONY: help setup tools run test check pytest lint format types imports coverage mutants rehearse \
+	migrate bench bench-full screenshots translations lock clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,10 @@ pytest: tools ## Run the tests alone (ARGS="tests/local -k crash" chooses)
 coverage: ## Run the tests, write the coverage report to htmlcov/, and fail below the gate
 	@scripts/setup.sh test
 	$(PYTEST) --cov --cov-report=term-missing:skip-covered --cov-report=html --cov-report=xml
+
+mutants: ## Break each rule of tests/mutants/rules.toml in a copy and see its tests fail (ONLY=join chooses)
+	@scripts/setup.sh test
+	@$(BIN)/python -m tests.mutants --only "$(ONLY)"
 
 rehearse: tools ## Play a whole sale with many fans and judge every promise (ARGS="--fans 5000")
 	@exec $(BIN)/concert rehearse $(ARGS)

@@ -63,7 +63,10 @@ def own_redis(worker: str) -> Iterator[str]:
     given = os.environ.get("CONCERT_TEST_REDIS_URL", "")
     if given:
         number = int(worker.removeprefix("gw")) if worker.startswith("gw") else 0
-        url = urlsplit(given)._replace(path=f"/{number}").geturl()
+        address, _, options = given.partition("?")
+        others = [one for one in options.split("&") if one and not one.startswith("db=")]
+        # In the query, not the path: the path of a unix socket's URL is the socket.
+        url = f"{address}?{'&'.join([*others, f'db={number}'])}"
         with redis.Redis.from_url(url) as client:
             client.flushdb()
         yield url

@@ -272,6 +272,22 @@ def test_one_address_may_be_sending_only_so_many_bodies_at_once(proxy: Stack, ec
     )
 
 
+def test_new_users_of_one_address_come_no_faster_than_ten_a_second(
+    proxy: Stack, echo: Echo
+) -> None:
+    began, refused = time.monotonic(), list[int]()
+
+    def make_for_a_while(_: int) -> None:
+        while time.monotonic() < began + (2 if len(refused) > 100 else 20):
+            if proxy.call("POST", "/v1/users", {}).status == 429:
+                refused.append(429)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(make_for_a_while, range(8)))
+    # Three hundred at once, and ten a second; the one that begins the count is free.
+    assert 301 <= len(echo.asked) <= 302 + 10 * (time.monotonic() - began)
+
+
 def test_figures_for_the_operator_are_not_public(proxy: Stack, echo: Echo) -> None:
     assert proxy.call("GET", "/metrics").status == 404
     assert echo.asked == []

@@ -127,6 +127,18 @@ def test_paying_after_the_deadline_fails_and_takes_nothing(sale: Sale) -> None:
     assert (fan.balance(), rows("payments")) == (1000, 0)
 
 
+@pytest.mark.parametrize("table", ["reservations", "seats"])
+def test_neither_a_reservation_nor_a_seat_whose_time_is_over_can_be_paid(
+    sale: Sale, table: str
+) -> None:
+    concert, fan = holding(sale, 3, 4, balance=5000)
+    with connection() as link:
+        over = f"UPDATE {table} SET held_until = clock_timestamp() WHERE held_until IS NOT NULL"
+        link.execute(over.encode())
+    assert fan.pay(concert, 3).json["code"] == "hold_expired"
+    assert (fan.balance(), rows("payments")) == (5000, 0)
+
+
 def test_paying_after_somebody_else_took_the_lapsed_seat_takes_nothing(sale: Sale) -> None:
     concert, fan = holding(sale, 3, balance=1000)
     sale.let_time_pass(301)

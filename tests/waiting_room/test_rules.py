@@ -264,6 +264,16 @@ def test_a_hold_that_failed_does_not_lengthen_the_visit(visiting: Sale) -> None:
     assert fan.seats(concert).json["code"] == "not_admitted"
 
 
+def test_a_hold_that_failed_takes_nothing_from_one_that_was_made_meanwhile(visiting: Sale) -> None:
+    fan = visiting.admitted_fan()
+    token = queue_token_of(fan.queue_token)
+    failed = service.enter(token, "main", hold_seconds=HOLD_SECONDS)
+    service.enter(token, "main", hold_seconds=HOLD_SECONDS + 60)
+    until = fan.place().json["admitted_until"]
+    service.end_failed_hold(failed)
+    assert fan.place().json["admitted_until"] == until
+
+
 def test_asking_again_for_the_seats_that_are_held_does_not_lengthen_the_visit(
     visiting: Sale,
 ) -> None:
@@ -332,6 +342,20 @@ def test_after_a_loss_whoever_joins_anew_stands_behind_all_who_were_in_line(full
     redis().flushall()
     (late,) = line_up(full, 1)
     assert positions([*fans, late]) == [1, 2, 3]
+
+
+def test_after_a_loss_whoever_joins_stands_behind_all_even_if_the_clock_of_redis_is_behind(
+    full: Sale,
+) -> None:
+    line_up(full, 1)
+    last = queue_token_of(line_up(full, 1)[0].queue_token).sequence + 3_600_000_000
+    redis().hset(room_keys("main")[6], "sequence", last)
+    (fan,) = line_up(full, 1)
+    redis().flushall()
+    assert fan.place().json["status"] == "waiting"
+    (late,) = line_up(full, 1)
+    assert queue_token_of(late.queue_token).sequence > queue_token_of(fan.queue_token).sequence
+    assert positions([fan, late]) == [1, 2]
 
 
 def test_after_a_loss_nobody_is_let_in_until_all_could_come_back(full: Sale) -> None:

@@ -129,6 +129,17 @@ def test_the_token_of_another_room_is_403(sale: Sale, concert: int) -> None:
     assert fan.seats(elsewhere).status_code == 200
 
 
+def test_the_token_of_another_room_is_403_for_somebody_who_is_in_both(
+    sale: Sale, concert: int
+) -> None:
+    sale.room("hall")
+    fan = sale.admitted_fan(sale.concert(room="hall"))
+    elsewhere = fan.queue_token
+    assert fan.join(concert).json["status"] == "admitted"
+    assert refused(fan, concert, elsewhere) == {(403, "not_admitted")}
+    assert nothing_happened(fan)
+
+
 def test_a_token_that_is_not_admitted_yet_is_403(sale: Sale, concert: int) -> None:
     sale.room(capacity=1)
     sale.admitted_fan()

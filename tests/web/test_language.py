@@ -114,6 +114,21 @@ def test_a_link_to_the_other_language_changes_it_for_good(visitor: Browser) -> N
     assert "지갑" in visitor.read("/wallet").text
 
 
+def test_a_language_that_is_asked_for_wins_over_the_one_chosen_before(visitor: Browser) -> None:
+    visitor.read("/?lang=ko")
+
+    assert visitor.read("/wallet?lang=en").with_tag("html")[0]["lang"] == "en"
+
+
+def test_a_language_that_was_chosen_wins_over_the_one_that_the_browser_prefers(
+    new_visitor: Callable[..., Browser],
+) -> None:
+    visitor = new_visitor("ko")
+    visitor.read("/?lang=en")
+
+    assert visitor.read("/wallet").with_tag("html")[0]["lang"] == "en"
+
+
 def test_an_unknown_language_is_refused(visitor: Browser) -> None:
     form = visitor.read("/me").form_to("/me/language")
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from concert.factory import create_app
 from concert.ground.errors import TokenInvalid
+from concert.ground.settings import Settings
 from concert.ground.signing import sign_code, verify_code
 from tests.sale import NEW_YEARS_EVE, Fan, Sale
 from tests.web.browser import Browser, Document
@@ -163,6 +167,26 @@ def test_a_ticket_for_today_is_simply_valid(visitor: Browser, sale: Sale) -> Non
     assert "Valid ticket" in visitor.read(f"/tickets/verify/{ticket.code}").text
 
 
+# At any moment one of the two is on another day than Greenwich.
+@pytest.mark.parametrize("zone", ["Pacific/Pago_Pago", "Pacific/Kiritimati"])
+def test_today_is_the_day_in_the_hall(settings: Settings, sale: Sale, zone: str) -> None:
+    app = create_app(settings.model_copy(update={"timezone": zone}))
+    with app.app_context():
+        there = Sale(app)
+        midday = datetime.now(ZoneInfo(zone)).replace(hour=12)
+        words = {}
+        for day in (-1, 0, 1):
+            concert = there.concert(
+                starts_at=(midday + timedelta(days=day)).isoformat(),
+                sales_close_at=(midday + timedelta(days=3)).isoformat(),
+            )
+            code = buy(there, concert).code
+            words[day] = Browser(there).read(f"/tickets/verify/{code}").text
+
+    assert "Valid ticket" in words[0]
+    assert "Valid, but not today" in words[-1] and "Valid, but not today" in words[1]
+
+
 def test_the_code_on_the_ticket_is_the_one_that_is_checked(
     visitor: Browser, bought: Bought, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -187,6 +211,18 @@ def test_a_forged_code_is_no_ticket(visitor: Browser, bought: Bought) -> None:
         answer = visitor.open(f"/tickets/verify/{code}")
         assert answer.status_code == 404, code
         assert "Not a valid ticket" in Document(answer.text).text
+
+
+def test_a_code_cannot_be_guessed(sale: Sale) -> None:
+    content = uuid4().bytes
+    code = sign_code("ticket", content)
+    signature = urlsafe_b64decode(code + "=" * (-len(code) % 4)).removeprefix(content)
+
+    assert len(signature) >= 16
+    for short in (signature[:1], signature[:8], signature[:-1], b""):
+        shortened = urlsafe_b64encode(content + short).decode().rstrip("=")
+        with pytest.raises(TokenInvalid):
+            verify_code("ticket", shortened)
 
 
 def test_a_code_says_what_was_signed_and_nothing_else(sale: Sale) -> None:

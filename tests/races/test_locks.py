@@ -1,0 +1,186 @@
+"""The locking law, step by step: who waits at one lock has those before it, and none after it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+import pytest
+from werkzeug.test import TestResponse
+
+from concert.ground.settings import Settings
+from tests.sale import Fan, Sale
+from tests.waiting import wait_until
+
+SEAT = "SELECT 1 FROM seats WHERE seat_no = %s"
+USER = "SELECT 1 FROM users WHERE id = %s"
+RESERVATION = "SELECT 1 FROM reservations WHERE user_id = %s"
+WALLET = "SELECT 1 FROM wallets WHERE user_id = %s"
+WAITING = """
+SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"""
+
+
+class Onlooker:
+    """Somebody else at the database, who locks a row and sees which others are locked."""
+
+    def __init__(self, link: psycopg.Connection[Any], looking: psycopg.Connection[Any]) -> None:
+        self._link, self._looking = link, looking
+
+    @contextmanager
+    def in_the_way(self, row: str, value: object) -> Iterator[None]:
+        """Keep a row locked meanwhile."""
+        with self._link.transaction():
+            assert self._link.execute(f"{row} FOR UPDATE".encode(), (value,)).fetchone()
+            yield
+
+    def waits(self, count: int = 1) -> None:
+        """Return when so many wait for a lock."""
+        wait_until(lambda: self._looking.execute(WAITING).fetchone() == (count,), seconds=4)
+
+    def is_locked(self, row: str, value: object) -> bool:
+        """Whether somebody has the row locked."""
+        found = self._looking.execute(f"{row} FOR UPDATE SKIP LOCKED".encode(), (value,))
+        return found.fetchone() is None
+
+
+@pytest.fixture
+def onlooker(sale: Sale, settings: Settings) -> Iterator[Onlooker]:
+    url = settings.database_url
+    with psycopg.connect(url, autocommit=True) as one, psycopg.connect(url, autocommit=True) as two:
+        yield Onlooker(one, two)
+
+
+@pytest.fixture
+def meanwhile() -> Iterator[Callable[..., Any]]:
+    """Lets something happen in a thread of its own."""
+    with ThreadPoolExecutor(4) as threads:
+        yield threads.submit
+
+
+def buyer(sale: Sale) -> tuple[int, Fan]:
+    concert = sale.concert(price=1000)
+    return concert, sale.admitted_fan(concert, balance=10_000)
+
+
+def holder(sale: Sale) -> tuple[int, Fan, str]:
+    """Somebody who holds seats 2, 3 and 4, and the address of the reservation."""
+    concert, fan = buyer(sale)
+    held = fan.hold(concert, 2, 3, 4)
+    assert held.status_code == 200
+    return concert, fan, f"/v1/reservations/{held.json['reservation_id']}"
+
+
+def answered(future: Any, status: int) -> TestResponse:
+    response: TestResponse = future.result(10)
+    assert response.status_code == status, response.text
+    return response
+
+
+def test_a_hold_locks_its_seats_in_number_order(
+    sale: Sale, onlooker: Onlooker, meanwhile: Callable[..., Any]
+) -> None:
+    concert, fan = buyer(sale)
+    with onlooker.in_the_way(SEAT, 3):
+        hold = meanwhile(fan.hold, concert, 4, 3, 2)
+        onlooker.waits()
+        assert [onlooker.is_locked(SEAT, seat) for seat in (2, 3, 4)] == [True, True, False]
+    answered(hold, 200)
+
+
+def test_a_payment_locks_its_seats_in_number_order(
+    sale: Sale, onlooker: Onlooker, meanwhile: Callable[..., Any]
+) -> None:
+    concert, fan, _ = holder(sale)
+    with onlooker.in_the_way(SEAT, 3):
+        pay = meanwhile(fan.pay, concert, 2)
+        onlooker.waits()
+        assert [onlooker.is_locked(SEAT, seat) for seat in (2, 3, 4)] == [True, True, False]
+    answered(pay, 200)
+
+
+def test_a_release_locks_its_seats_in_number_order(
+    sale: Sale, onlooker: Onlooker, meanwhile: Callable[..., Any]
+) -> None:
+    _, fan, reservation = holder(sale)
+    with onlooker.in_the_way(SEAT, 3):
+        release = meanwhile(fan.call_as_user, "DELETE", reservation)
+        onlooker.waits()
+        assert [onlooker.is_locked(SEAT, seat) for seat in (2, 3, 4)] == [True, True, False]
+    answered(release, 204)
+
+
+def test_a_hold_locks_the_user_before_any_seat(
+    sale: Sale, onlooker: Onlooker, meanwhile: Callable[..., Any]
+) -> None:
+    concert, fan = buyer(sale)
+    with onlooker.in_the_way(USER, fan.user_id):
+        hold = meanwhile(fan.hold, concert, 2, 3)
+        onlooker.waits()
+        assert [onlooker.is_locked(SEAT, seat) for seat in (2, 3)] == [False, False]
+    answered(hold, 200)
+
+
+def test_two_holds_of_one_user_come_one_after_the_other(
+    sale: Sale, onlooker: Onlooker, meanwhile: Callable[..., Any]
+) -> None:
+    concert, fan = buyer(sale)
+    with onlooker.in_the_way(SEAT, 3):
+        first = meanwhile(fan.hold, concert, 2, 3)
+        onlooker.waits()
+        second = meanwhile(fan.hold, concert, 5, 6, 7)
+        onlooker.waits(2)
+        assert not onlooker.is_locked(SEAT, 5)
+    answered(first, 200)
+    assert answered(second, 409).json["code"] == "seat_limit"
+
+
+def test_a_payment_locks_the_reservation_before_its_seats_and_the_seats_before_the_wallet(
+    sale: Sale, onlooker: Onlooker, meanwhile: Callable[..., Any]
+) -> None:
+    concert, fan, _ = holder(sale)
+    with onlooker.in_the_way(RESERVATION, fan.user_id):
+        pay = meanwhile(fan.pay, concert, 2)
+        onlooker.waits()
+        assert not onlooker.is_locked(SEAT, 2)
+    answered(pay, 200)
+
+    other = sale.admitted_fan(concert, balance=10_000)
+    assert other.hold(concert, 6).status_code == 200
+    with onlooker.in_the_way(SEAT, 6):
+        pay = meanwhile(other.pay, concert, 6)
+        onlooker.waits()
+        assert onlooker.is_locked(RESERVATION, other.user_id)
+        assert not onlooker.is_locked(WALLET, other.user_id)
+    answered(pay, 200)
+
+
+def test_a_release_locks_the_reservation_before_its_seats(
+    sale: Sale, onlooker: Onlooker, meanwhile: Callable[..., Any]
+) -> None:
+    _, fan, reservation = holder(sale)
+    with onlooker.in_the_way(RESERVATION, fan.user_id):
+        release = meanwhile(fan.call_as_user, "DELETE", reservation)
+        onlooker.waits()
+        assert not onlooker.is_locked(SEAT, 2)
+    answered(release, 204)
+
+
+def test_paying_the_last_two_holds_at_one_moment_completes_the_place(
+    sale: Sale, onlooker: Onlooker, meanwhile: Callable[..., Any]
+) -> None:
+    concert = sale.concert(price=1000, dates=2)
+    fan = sale.admitted_fan(concert, balance=2000)
+    days = ("2030-12-31", "2031-01-01")
+    for day in days:
+        assert fan.hold(concert, 1, date=day).status_code == 200
+    # Both begin while neither is paid, so that each sees the other's hold.
+    with onlooker.in_the_way(WALLET, fan.user_id):
+        payments = [meanwhile(fan.pay, concert, 1, date=day) for day in days]
+        onlooker.waits(2)
+    for payment in payments:
+        answered(payment, 200)
+    assert fan.place().json["code"] == "token_expired"
+    assert fan.balance() == 0
