@@ -61,3 +61,33 @@ def test_the_token_of_a_user_that_the_database_does_not_know_is_401(sale: Sale) 
     for method, body in (("GET", None), ("PATCH", {"amount": 1})):
         refused = sale.call(method, "/v1/charges", token=token, json=body)
         assert (refused.status_code, refused.json["code"]) == (401, "token_invalid")
+
+
+def test_a_user_token_lasts_as_long_as_the_setting_says(sale: Sale, settings: Settings) -> None:
+    claims = jwt.decode(sale.fan().user_token, options={"verify_signature": False})
+    assert claims["exp"] - claims["iat"] == settings.user_token_days * 86_400
+
+
+def statuses_behind(settings: Settings, proxies: int, addresses: list[str]) -> list[int]:
+    """What is answered to those who make users, by what they say in ``X-Forwarded-For``; two may."""
+    limits = {"new_users_per_minute": 2, "trusted_proxies": proxies}
+    client = create_app(settings.model_copy(update=limits)).test_client()
+    return [
+        client.post("/v1/users", headers={"X-Forwarded-For": address}).status_code
+        for address in addresses
+    ]
+
+
+def test_an_address_that_somebody_only_claims_is_not_believed(
+    sale: Sale, settings: Settings
+) -> None:
+    claimed = ["192.0.2.1", "192.0.2.2", "192.0.2.3"]
+    assert statuses_behind(settings, 0, claimed) == [201, 201, 429]
+
+
+def test_as_many_addresses_are_believed_as_there_are_proxies(
+    sale: Sale, settings: Settings
+) -> None:
+    claimed = [f"198.51.100.{number}, 192.0.2.1" for number in range(3)]
+    assert statuses_behind(settings, 1, claimed) == [201, 201, 429]
+    assert statuses_behind(settings, 2, claimed) == [201, 201, 201]

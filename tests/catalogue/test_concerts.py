@@ -7,6 +7,10 @@ from typing import Any
 
 import pytest
 
+from concert.factory import create_app
+from concert.ground.database import Database
+from concert.ground.parts import part
+from concert.ground.settings import Settings
 from tests.sale import NEW_YEARS_EVE, Sale
 
 DATE = {
@@ -232,6 +236,32 @@ def test_organiser_calls_need_the_organisers_key(sale: Sale, method: str, path: 
     for token in (fan.user_token, fan.queue_token, "wrong", "열쇠".encode().decode("latin-1")):
         refused = sale.call(method, path, token=token, json={})
         assert (refused.status_code, refused.json["code"]) == (401, "token_invalid")
+
+
+@pytest.mark.parametrize("header", ["Bearer", "Bearer ", "Bearer x", ""])
+def test_where_no_key_is_set_nobody_is_the_organiser(
+    sale: Sale, settings: Settings, header: str
+) -> None:
+    client = create_app(settings.model_copy(update={"organiser_key": ""})).test_client()
+    refused = client.patch("/v1/rooms/main", json={}, headers={"Authorization": header})
+    assert refused.status_code == 401
+
+
+def test_a_date_that_another_instance_has_added_can_be_booked_at_once(
+    sale: Sale, settings: Settings
+) -> None:
+    concert = sale.concert(price=0)
+    fan = sale.admitted_fan(concert)
+    assert fan.seats(concert).status_code == 200
+    elsewhere = create_app(settings)
+    with elsewhere.app_context():
+        date = {"starts_at": "2031-01-05T19:00:00+09:00", "price": 0}
+        added = Sale(elsewhere).organise(
+            "POST", f"/v1/concerts/{concert}/dates", json={"dates": [date]}
+        )
+    part(Database, elsewhere).pool.close()
+    assert added.status_code == 201
+    assert fan.hold(concert, 1, date="2031-01-05").status_code == 200
 
 
 def test_room_settings_are_answered_as_they_are_kept(sale: Sale) -> None:

@@ -10,7 +10,7 @@ from werkzeug.test import TestResponse
 
 from concert.factory import create_app
 from concert.ground.database import Database, connection
-from concert.ground.idempotency import KEPT_HOURS
+from concert.ground.idempotency import Attempt
 from concert.ground.parts import part
 from concert.ground.settings import Settings
 from concert.jobs.upkeep import clean_idempotency_keys
@@ -211,6 +211,16 @@ def test_the_same_key_with_another_request_is_409_and_does_nothing(sale: Sale) -
     assert [one["status"] for one in reservations] == ["held"]
 
 
+def test_a_key_is_for_one_operation(sale: Sale) -> None:
+    concert, fan = admitted(sale)
+    assert fan.hold(concert, 1, headers=KEY).status_code == 200
+    best = fan.call("POST", f"/v1/concerts/{concert}/reservations", json={"best": 1}, headers=KEY)
+    assert (best.status_code, best.json["code"]) == (409, "idempotency_conflict")
+    asked = {"performance": 1, "seat": 1}
+    hold, pay = (Attempt.of(fan.user_id, "k", one, asked) for one in ("hold", "pay"))
+    assert hold.fingerprint != pay.fingerprint
+
+
 def test_the_same_seat_of_another_date_is_another_request(sale: Sale) -> None:
     concert = sale.concert(dates=2)
     fan = sale.admitted_fan(concert)
@@ -289,7 +299,7 @@ def test_the_longest_key_and_any_printable_one_are_taken(sale: Sale) -> None:
 def test_old_keys_are_dropped_and_young_ones_kept(sale: Sale) -> None:
     fan = sale.fan()
     fan.charge(1, headers=KEY)
-    sale.let_time_pass(KEPT_HOURS * 3600 - 60)
+    sale.let_time_pass(48 * 3600 - 60)
     fan.charge(1, headers={"Idempotency-Key": "young"})
     clean_idempotency_keys()
     assert keys() == 2

@@ -144,6 +144,14 @@ def test_one_rooms_failure_does_not_stop_the_rooms_after_it_and_the_tick_is_not_
     assert redis().get(TICKED_AT) is not None
 
 
+def test_a_tick_makes_good_a_setting_that_redis_has_missed(sale: Sale) -> None:
+    with connection() as link:
+        link.execute("UPDATE rooms SET capacity = 1, version = version + 1")
+    ticks.admit_everywhere()
+    fans = [sale.fan() for _ in range(2)]
+    assert [fan.join().json["status"] for fan in fans] == ["admitted", "waiting"]
+
+
 def test_lapsed_holds_are_tidied_once_and_living_ones_left(sale: Sale, facts: Any) -> None:
     concert = sale.concert()
     sale.admitted_fan(concert).hold(concert, 1, 2)

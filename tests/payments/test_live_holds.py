@@ -19,6 +19,17 @@ def test_a_held_seat_can_be_paid_after_redis_has_lost_the_visit(sale: Sale) -> N
     assert fan.seats(concert).status_code == 401
 
 
+def test_a_payment_completes_a_place_that_waits_again_since_redis_has_lost_it(sale: Sale) -> None:
+    concert = sale.concert()
+    fan = sale.admitted_fan(concert, balance=50_000)
+    assert fan.hold(concert, 7).status_code == 200
+    redis().flushall()
+    fan.place()
+
+    assert fan.pay(concert, 7).status_code == 200
+    assert fan.place().json["code"] == "token_expired"
+
+
 def test_a_held_seat_can_be_paid_when_the_visit_was_shortened_below_its_hold(sale: Sale) -> None:
     concert = sale.concert()
     fan = sale.admitted_fan(concert, balance=50_000)
@@ -28,6 +39,7 @@ def test_a_held_seat_can_be_paid_when_the_visit_was_shortened_below_its_hold(sal
     redis().zadd(admitted, {fan.user_id.bytes: 1})
 
     assert fan.pay(concert, 7).status_code == 200
+    assert fan.place().json["code"] == "token_expired"
 
 
 def test_somebody_who_holds_nothing_cannot_pay_out_of_turn(sale: Sale) -> None:
@@ -40,6 +52,18 @@ def test_somebody_who_holds_nothing_cannot_pay_out_of_turn(sale: Sale) -> None:
 
     assert waiting.pay(concert, 7).status_code == 403
     assert waiting.balance() == 50_000
+
+
+def test_somebody_whose_hold_and_turn_are_over_cannot_pay_out_of_turn(sale: Sale) -> None:
+    concert = sale.concert()
+    fan = sale.admitted_fan(concert, balance=50_000)
+    assert fan.hold(concert, 7).status_code == 200
+    sale.let_time_pass(1000)
+
+    refused = fan.pay(concert, 7)
+
+    assert (refused.status_code, refused.json["code"]) == (403, "not_admitted")
+    assert fan.balance() == 50_000
 
 
 def test_a_hold_behind_one_room_cannot_be_paid_with_a_place_in_another(sale: Sale) -> None:

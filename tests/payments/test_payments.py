@@ -9,7 +9,7 @@ import pytest
 
 from concert.ground.database import connection
 from concert.ground.errors import NotYours
-from concert.payments.service import differing_seats, top_up_and_pay
+from concert.payments.service import differing_seats, payment_of_reservation, top_up_and_pay
 from concert.waiting_room.tokens import queue_token_of
 from concert.wallet.service import differing_wallets
 from tests.sale import Fan, Sale
@@ -139,6 +139,32 @@ def test_neither_a_reservation_nor_a_seat_whose_time_is_over_can_be_paid(
     assert (fan.balance(), rows("payments")) == (5000, 0)
 
 
+@pytest.mark.parametrize(
+    "tampering",
+    [
+        "UPDATE reservations SET status = 'cancelled' WHERE seat_nos = '{3,4}'",
+        "UPDATE seats SET sold_at = now() WHERE seat_no = 4",
+        """UPDATE seats SET reservation_id = r.id FROM reservations r
+        WHERE r.seat_nos = '{9}' AND seat_no = 4""",
+    ],
+    ids=["cancelled", "one seat is sold", "one seat has gone to somebody else"],
+)
+def test_what_is_not_held_whole_any_more_is_not_sold(sale: Sale, tampering: str) -> None:
+    concert, fan = holding(sale, 3, 4, balance=5000)
+    assert sale.admitted_fan(concert).hold(concert, 9).status_code == 200
+    with connection() as link:
+        link.execute(tampering.encode())
+    assert fan.pay(concert, 3).json["code"] == "hold_expired"
+    assert (fan.balance(), rows("payments")) == (5000, 0)
+
+
+def test_a_payment_takes_nobody_elses_money(sale: Sale) -> None:
+    other = sale.fan(balance=5000)
+    concert, fan = holding(sale, 3, balance=5000)
+    assert fan.pay(concert, 3).status_code == 200
+    assert (fan.balance(), other.balance()) == (4000, 5000)
+
+
 def test_paying_after_somebody_else_took_the_lapsed_seat_takes_nothing(sale: Sale) -> None:
     concert, fan = holding(sale, 3, balance=1000)
     sale.let_time_pass(301)
@@ -213,6 +239,26 @@ def test_a_hold_that_has_lapsed_keeps_no_queue_token_alive(sale: Sale) -> None:
     assert fan.place().json["code"] == "token_expired"
 
 
+def test_a_hold_behind_another_room_keeps_no_queue_token_alive(sale: Sale) -> None:
+    sale.room("hall")
+    concert, fan = holding(sale, 3, balance=2000)
+    spent = fan.queue_token
+    elsewhere = sale.concert(room="hall")
+    fan.join(elsewhere)
+    assert fan.hold(elsewhere, 3).status_code == 200
+    fan.queue_token = spent
+    assert fan.pay(concert, 3).status_code == 200
+    assert fan.place().json["code"] == "token_expired"
+
+
+def test_the_place_is_completed_in_the_transaction_of_the_payment(sale: Sale) -> None:
+    concert, fan = holding(sale, 3, balance=1000)
+    fan.pay(concert, 3)
+    with connection() as link:
+        together = link.execute("SELECT c.xmin = y.xmin FROM completed_places c, payments y")
+        assert together.fetchall() == [(True,)]
+
+
 def test_a_seat_is_paid_at_the_price_at_which_it_was_held(sale: Sale) -> None:
     concert, fan = holding(sale, 3, balance=5000)
     with connection() as link:
@@ -262,3 +308,13 @@ def test_a_payment_is_seen_by_its_owner_only(sale: Sale) -> None:
     missed = fan.call_as_user("GET", f"/v1/payments/{uuid4()}")
     assert (missed.status_code, missed.json["code"]) == (404, "not_found")
     assert fan.call_as_user("GET", "/v1/payments/x").status_code == 400
+
+
+def test_the_payment_of_a_reservation_is_its_owners(sale: Sale) -> None:
+    concert, fan = holding(sale, 3, balance=1000)
+    paid = fan.pay(concert, 3).json
+    reservation = UUID(paid["reservation_id"])
+    mine = payment_of_reservation(fan.user_id, reservation)
+    assert str(mine.payment_id) == paid["payment_id"]
+    with pytest.raises(NotYours):
+        payment_of_reservation(sale.fan().user_id, reservation)

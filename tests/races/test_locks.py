@@ -12,6 +12,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from concert.ground.settings import Settings
+from concert.reservations.service import tidy_expired
 from tests.sale import Fan, Sale
 from tests.waiting import wait_until
 
@@ -184,3 +185,17 @@ def test_paying_the_last_two_holds_at_one_moment_completes_the_place(
         answered(payment, 200)
     assert fan.place().json["code"] == "token_expired"
     assert fan.balance() == 0
+
+
+@pytest.mark.parametrize(
+    ("row", "freed"), [(SEAT, 2), (RESERVATION, 3)], ids=["a seat", "a reservation"]
+)
+def test_tidying_up_waits_for_nobody(sale: Sale, onlooker: Onlooker, row: str, freed: int) -> None:
+    _, fan, _ = holder(sale)
+    sale.let_time_pass(301)
+    with onlooker.in_the_way(row, 3 if row == SEAT else fan.user_id):
+        assert tidy_expired() == freed
+    tidy_expired()
+    assert (
+        fan.call_as_user("GET", "/v1/reservations").json["reservations"][0]["status"] == "expired"
+    )

@@ -56,3 +56,13 @@ def test_the_same_key_gets_the_same_seats_even_when_the_house_is_full(sale: Sale
     again = hold_best(fan, concert, 2, key="mine")
     assert first["answered"] == 200
     assert again == first
+
+
+def test_nobody_is_told_out_of_turn_what_is_free(sale: Sale) -> None:
+    sale.room(capacity=1)
+    concert = sale.concert(capacity=1)
+    sale.admitted_fan(concert)
+    fan = sale.fan()
+    fan.join(concert)
+    refused = hold_best(fan, concert, 2)
+    assert (refused["answered"], refused["code"]) == (403, "not_admitted")

@@ -148,6 +148,16 @@ def test_asking_again_for_the_seats_one_holds_gives_the_same_reservation(sale: S
     assert refused.status_code == 409
 
 
+def test_what_one_held_before_and_somebody_else_holds_now_is_taken(sale: Sale) -> None:
+    concert = sale.concert()
+    fan = sale.admitted_fan(concert)
+    assert fan.hold(concert, 7).status_code == 200
+    sale.let_time_pass(301)
+    assert sale.admitted_fan(concert).hold(concert, 7).status_code == 200
+    refused = fan.hold(concert, 7)
+    assert (refused.status_code, refused.json["code"]) == (409, "seat_taken")
+
+
 def test_a_hold_can_be_released_by_its_owner_and_the_seats_are_free_at_once(sale: Sale) -> None:
     concert = sale.concert()
     fan = sale.admitted_fan(concert)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
 
@@ -146,6 +147,32 @@ def test_whoever_shows_up_in_time_keeps_the_turn_for_the_visit(full: Sale) -> No
     assert fan.seats(concert).json["code"] == "not_admitted"
 
 
+def test_admitting_ends_the_turns_that_are_over_and_counts_them(full: Sale) -> None:
+    full.room(capacity=3)
+    line_up(full, 3)
+    full.let_time_pass(121)
+    admission = service.admit("main")
+    assert (admission.ended, admission.inside) == (3, 0)
+    assert rooms.room_state("main").expired == 3
+    assert service.admit("main").ended == 0
+
+
+def test_joining_ends_turns_that_are_over(full: Sale) -> None:
+    line_up(full, 1)
+    full.let_time_pass(121)
+    assert statuses(line_up(full, 1)) == ["admitted"]
+    assert rooms.room_state("main").expired == 1
+
+
+def test_a_turn_that_is_over_takes_no_slot_though_nobody_has_looked(full: Sale) -> None:
+    full.room(capacity=30)
+    for _ in range(30):
+        service.join("main", uuid4())
+    full.let_time_pass(121)
+    full.room(capacity=5)
+    assert statuses(line_up(full, 6)) == ["admitted"] * 5 + ["waiting"]
+
+
 def test_asking_for_the_place_does_not_count_as_showing_up(full: Sale) -> None:
     full.room(entry_seconds=100)
     fan = full.admitted_fan()
@@ -256,6 +283,14 @@ def test_a_visit_does_not_end_while_its_user_has_a_live_hold_and_ends_with_it(
     assert fan.seats(concert).json["code"] == "not_admitted"
 
 
+def test_a_visit_outlasts_its_hold_by_a_moment(visiting: Sale) -> None:
+    # The two ends are set by two clocks, and whoever may pay must not be out of the door.
+    concert, fan = visiting.concert(), visiting.admitted_fan()
+    held_until = datetime.fromisoformat(fan.hold(concert, 1).json["held_until"])
+    until = datetime.fromisoformat(fan.place().json["admitted_until"])
+    assert timedelta(seconds=2) < until - held_until < timedelta(seconds=10)
+
+
 def test_a_hold_that_failed_does_not_lengthen_the_visit(visiting: Sale) -> None:
     concert, rival, fan = visiting.concert(), visiting.admitted_fan(), visiting.admitted_fan()
     assert rival.hold(concert, 1).status_code == 200
@@ -313,6 +348,32 @@ def test_releasing_one_of_two_holds_lets_the_visit_last_for_the_other(visiting: 
     visiting.let_time_pass(HOLD_SECONDS - 55)
     assert fan.seats(concert).status_code == 200
     visiting.let_time_pass(5 + service.GRACE_SECONDS)
+    assert fan.seats(concert).json["code"] == "not_admitted"
+
+
+def test_releasing_one_of_three_holds_lets_the_visit_last_for_the_longest(visiting: Sale) -> None:
+    concert, fan = visiting.concert(), visiting.admitted_fan()
+    assert fan.hold(concert, 1).status_code == 200
+    visiting.let_time_pass(30)
+    assert fan.hold(concert, 2).status_code == 200
+    visiting.let_time_pass(20)
+    held = fan.hold(concert, 3).json
+    assert fan.call("DELETE", f"/v1/reservations/{held['reservation_id']}").status_code == 204
+    visiting.let_time_pass(HOLD_SECONDS - 35)
+    assert fan.seats(concert).status_code == 200
+    visiting.let_time_pass(15 + service.GRACE_SECONDS)
+    assert fan.seats(concert).json["code"] == "not_admitted"
+
+
+def test_a_hold_behind_another_room_keeps_no_visit(visiting: Sale) -> None:
+    visiting.room("hall", visit_seconds=60)
+    concert, elsewhere = visiting.concert(), visiting.concert(room="hall")
+    fan = visiting.admitted_fan(elsewhere)
+    assert fan.hold(elsewhere, 1).status_code == 200
+    fan.join(concert)
+    held = fan.hold(concert, 1).json
+    assert fan.call("DELETE", f"/v1/reservations/{held['reservation_id']}").status_code == 204
+    visiting.let_time_pass(61, "main", "hall")
     assert fan.seats(concert).json["code"] == "not_admitted"
 
 

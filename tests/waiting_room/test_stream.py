@@ -197,6 +197,26 @@ def test_the_stream_tells_when_the_room_is_paused_and_goes_on(full: House, port:
         assert stream.until(lambda place: not place["paused"])
 
 
+def test_the_stream_tells_when_the_doors_will_open(full: House, port: int) -> None:
+    (fan,) = line_up(full, 1)
+    with streaming(port, fan) as stream:
+        assert stream.next()["opens_at"] is None
+        full.room(opens_at="2030-12-31T18:00:00+09:00")
+        assert stream.until(lambda place: place["opens_at"])["position"] == 1
+
+
+def test_the_stream_tells_how_long_a_visit_may_last_once_it_has_begun(
+    full: House, port: int
+) -> None:
+    full.room(capacity=2, entry_seconds=100, visit_seconds=400)
+    (fan,) = line_up(full, 1)
+    with streaming(port, fan) as stream:
+        before = stream.next()["admitted_until"]
+        assert fan.seats(full.concert).status_code == 200
+        assert stream.until(lambda place: place["admitted_until"] != before)
+        assert fan.place().json["admitted_until"] > before
+
+
 def test_the_stream_ends_when_the_turn_is_missed_and_says_so(full: House, port: int) -> None:
     full.room(capacity=2)
     (fan,) = line_up(full, 1)

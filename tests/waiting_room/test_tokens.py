@@ -10,6 +10,7 @@ import pytest
 
 from concert.ground.redis_client import redis
 from concert.ground.settings import Settings
+from concert.ground.signing import sign
 from tests.sale import Fan, Sale
 
 KEY = "another key that is long enough to sign with"
@@ -76,6 +77,21 @@ def test_a_token_that_is_over_is_401(sale: Sale, concert: int, settings: Setting
     over = claims_of(fan.queue_token, iat=long_ago - 60, exp=long_ago)
     token = jwt.encode(over, settings.secret_keys[0], algorithm="HS256")
     assert refused(fan, concert, token) == {(401, "token_expired")}
+
+
+def test_a_token_is_over_in_whichever_way_it_is_read(sale: Sale, concert: int) -> None:
+    # Tokens just as we sign them are read by us, all others by PyJWT.
+    fan = sale.admitted_fan()
+    claims = {name: claims_of(fan.queue_token)[name] for name in ("sub", "room", "seq")}
+    assert fan.seats(concert).status_code == 200
+    assert refused(fan, concert, sign("queue", -1, claims)) == {(401, "token_expired")}
+    del claims["seq"]
+    assert refused(fan, concert, sign("queue", 60, claims)) == {(401, "token_invalid")}
+
+
+def test_a_queue_token_lasts_as_long_as_the_setting_says(sale: Sale, settings: Settings) -> None:
+    claims = claims_of(sale.admitted_fan().queue_token)
+    assert claims["exp"] - claims["iat"] == settings.queue_token_hours * 3600
 
 
 @pytest.mark.parametrize("claim", ["sub", "room", "seq", "exp", "iat", "typ"])
@@ -190,6 +206,32 @@ def test_an_older_token_of_somebody_who_lined_up_again_is_401(
     assert fan.call("GET", "/v1/enqueues", token=older).status_code == 401
     assert fan.call("DELETE", "/v1/enqueues", token=older).status_code == 401
     assert fan.seats(concert).status_code == 200
+
+
+def test_an_older_token_of_somebody_who_waits_again_is_401(sale: Sale, concert: int) -> None:
+    sale.room(capacity=1)
+    sale.admitted_fan()
+    fan = sale.fan()
+    fan.join()
+    older = fan.queue_token
+    fan.call("DELETE", "/v1/enqueues")
+    assert fan.join().json["status"] == "waiting"
+    assert refused(fan, concert, older) == {(401, "token_invalid")}
+    assert fan.call("GET", "/v1/enqueues", token=older).json["code"] == "token_invalid"
+    assert fan.call("DELETE", "/v1/enqueues", token=older).json["code"] == "token_invalid"
+    assert fan.place().json["position"] == 1
+
+
+def test_an_older_token_is_401_though_the_newer_place_has_ended_too(
+    sale: Sale, concert: int
+) -> None:
+    fan = sale.admitted_fan()
+    older = fan.queue_token
+    fan.call("DELETE", "/v1/enqueues")
+    fan.join()
+    fan.call("DELETE", "/v1/enqueues")
+    assert refused(fan, concert, older) == {(401, "token_invalid")}
+    assert fan.call("GET", "/v1/enqueues", token=older).json["code"] == "token_invalid"
 
 
 def test_a_token_that_was_never_handed_out_for_a_place_gets_nobody_in(

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from concert.ground.database import connection
-from concert.wallet.service import differing_wallets
+from concert.ground.errors import BadRequest
+from concert.wallet.service import charge, differing_wallets
 from tests.sale import Fan, Sale
 
 
@@ -108,3 +109,11 @@ def test_a_wallet_is_seen_by_its_owner_only(sale: Sale) -> None:
     assert other.balance() == 0
     assert fan.balance() == 100
     assert sale.call("GET", "/v1/charges").status_code == 401
+
+
+@pytest.mark.parametrize("amount", [-1, 0, 10_000_001])
+def test_no_door_can_charge_what_is_not_1_to_10_000_000_won(sale: Sale, amount: int) -> None:
+    fan = sale.fan(balance=500)
+    with pytest.raises(BadRequest):
+        charge(fan.user_id, amount)
+    assert fan.balance() == 500

@@ -263,3 +263,23 @@ def test_one_address_cannot_make_users_without_end_through_a_page(
     assert [answer.status_code for answer in answers] == [303, 303, 429, 429]
     assert int(answers[2].headers["Retry-After"]) > 0
     assert again.status_code == 303
+
+
+@pytest.mark.parametrize("path", ["/", "/v1/concerts", "/v1/nothing", "/openapi.json", "/healthz"])
+def test_no_browser_guesses_what_an_answer_is(visitor: Browser, path: str) -> None:
+    assert visitor.open(path).headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_no_other_site_reaches_into_a_window_of_ours(visitor: Browser) -> None:
+    assert visitor.open("/").headers["Cross-Origin-Opener-Policy"] == "same-origin"
+
+
+def test_what_changes_behind_a_page_is_kept_by_nobody(visitor: Browser, sale: Sale) -> None:
+    concert = sale.concert()
+    fan = sale.admitted_fan(concert)
+    reservation = fan.hold(concert, 1).json["reservation_id"]
+    visitor.become(fan)
+    date = "2030-12-31"
+    for path in (f"/concerts/{concert}/seats/{date}", f"/reservations/{reservation}", "/wallet"):
+        answer = visitor.open(path)
+        assert (answer.status_code, answer.headers["Cache-Control"]) == (200, "no-store"), path

@@ -109,6 +109,7 @@ def test_a_calendar_takes_the_ticket(visitor: Browser, bought: Bought) -> None:
     answer = visitor.become(bought.fan).open(f"{bought.path}.ics")
 
     assert answer.mimetype == "text/calendar"
+    assert answer.headers["Cache-Control"] == "no-store"
     lines = answer.text.split("\r\n")
     assert lines[0] == "BEGIN:VCALENDAR" and lines[-2:] == ["END:VCALENDAR", ""]
     assert "DTSTART:20301231T100000Z" in lines
@@ -211,6 +212,17 @@ def test_a_forged_code_is_no_ticket(visitor: Browser, bought: Bought) -> None:
         answer = visitor.open(f"/tickets/verify/{code}")
         assert answer.status_code == 404, code
         assert "Not a valid ticket" in Document(answer.text).text
+
+
+def test_a_ticket_is_good_after_the_keys_have_changed(settings: Settings, bought: Bought) -> None:
+    keys = ("the next key, just as long as the one before it", *settings.secret_keys)
+    app = create_app(settings.model_copy(update={"secret_keys": keys}))
+    with app.app_context():
+        words = Browser(Sale(app)).read(f"/tickets/verify/{bought.code}").text
+        newer = sign_code("ticket", bought.payment_id.bytes)
+
+    assert "Winter Songs" in words
+    assert newer != bought.code
 
 
 def test_a_code_cannot_be_guessed(sale: Sale) -> None:

@@ -268,3 +268,15 @@ def test_the_room_and_its_concerts_say_the_same_of_its_doors(sale: Sale, visitor
 def test_without_a_concert_the_way_in_leads_home(sale: Sale, visitor: Browser) -> None:
     visitor.send(visitor.read("/rooms/main").form_to("/join"))
     assert visitor.open("/rooms/main").headers["Location"] == "/"
+
+
+def test_a_place_that_was_left_on_another_device_is_no_place(sale: Sale, visitor: Browser) -> None:
+    concert = full_house(sale)
+    fan = sale.fan()
+    fan.join(concert)
+    visitor.become(fan)
+    assert visitor.read(f"/rooms/main?concert={concert}").form_to("/leave")
+    fan.call("DELETE", "/v1/enqueues")
+    page = visitor.read(f"/rooms/main?concert={concert}")
+    assert "You are not in line" in page.text
+    assert page.form_to("/join")
