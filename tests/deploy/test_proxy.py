@@ -25,9 +25,14 @@ from tests.servers import temporary_directory
 from tests.service import free_port, wait_until_served
 from tests.waiting import wait_until
 
+STREAMS = ("/v1/enqueues/events", "/live/rooms/main", "/live/performances/1")
+
 
 class Echo(http.server.ThreadingHTTPServer):
-    """Answers with what it was asked; a path with ``cut`` in it ends the connection instead."""
+    """Answers with what it was asked; a path with ``cut`` in it ends the connection instead.
+
+    A stream's second piece comes when ``go`` is set; a static file may be kept.
+    """
 
     daemon_threads = True
     request_queue_size = 256
@@ -35,6 +40,7 @@ class Echo(http.server.ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Answering)
         self.asked: list[str] = []
+        self.go = threading.Event()
         self.thread = threading.Thread(target=self.serve_forever, args=(0.05,))
         self.thread.start()
 
@@ -54,15 +60,31 @@ class Answering(http.server.BaseHTTPRequestHandler):
         if "cut" in self.path:
             self.close_connection = True
             return
+        if self.path in STREAMS:
+            self.stream(self.server.go)
+            return
         said = {"headers": dict(self.headers.items()), "count": len(self.server.asked)}
         body = json.dumps(said).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("Content-Type", "application/json")
+        if self.path.startswith("/static/"):
+            self.send_header("Cache-Control", "public, max-age=31536000, immutable")
         self.end_headers()
         self.wfile.write(body)
 
     do_POST = do_PUT = do_PATCH = do_GET
+
+    def stream(self, go: threading.Event) -> None:
+        self.close_connection = True
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(b"data: 1\n\n")
+        self.wfile.flush()
+        go.wait(30)
+        self.wfile.write(b"data: 2\n\n")
 
     def log_message(self, *_: Any) -> None:
         """Say nothing."""
@@ -77,12 +99,22 @@ def echo() -> Iterator[Echo]:
         server.end()
 
 
+other_echo = echo
+
+
+@pytest.fixture
+def proxy(echo: Echo) -> Iterator[Stack]:
+    with proxy_before([echo]) as stack:
+        yield stack
+
+
 @contextmanager
-def started(echo: Echo, more: str = "") -> Iterator[Stack]:
+def proxy_before(webs: list[Echo], live: Echo | None = None, more: str = "") -> Iterator[Stack]:
+    """The proxy in front of these; where there is no live process, nobody listens in its place."""
     with temporary_directory() as directory:
         stack = Stack(directory, "", "")
-        stack.web_ports = {"web-1": echo.server_port}
-        stack.live_port = free_port()
+        stack.web_ports = {f"web-{n}": web.server_port for n, web in enumerate(webs, 1)}
+        stack.live_port = live.server_port if live else free_port()
         try:
             stack.start_proxy(more)
             wait_until_served(stack.processes.values(), stack.port, "/proxy-health")
@@ -92,15 +124,11 @@ def started(echo: Echo, more: str = "") -> Iterator[Stack]:
 
 
 @pytest.fixture
-def proxy(echo: Echo) -> Iterator[Stack]:
-    with started(echo) as stack:
-        yield stack
-
-
-@pytest.fixture
 def behind_another(echo: Echo) -> Iterator[Stack]:
     """The proxy behind one that ends TLS, whom it believes who asks."""
-    with started(echo, "set_real_ip_from 127.0.0.1; real_ip_header X-Forwarded-For;") as stack:
+    with proxy_before(
+        [echo], more="set_real_ip_from 127.0.0.1; real_ip_header X-Forwarded-For;"
+    ) as stack:
         yield stack
 
 
@@ -165,10 +193,66 @@ def test_how_a_room_is_is_asked_once_for_everybody_whatever_comes_with_the_quest
     assert [asked.partition(" ")[0] for asked in echo.asked[-3:]] == ["PUT", "PATCH", "PATCH"]
 
 
-def test_a_request_that_changes_something_is_never_sent_twice(proxy: Stack, echo: Echo) -> None:
-    answer = proxy.call("POST", "/v1/cut", {})
-    assert (answer.status, answer.json["code"]) == (503, "unavailable")
-    assert echo.asked == ["POST /v1/cut"]
+def test_a_request_that_changes_something_is_never_sent_to_the_other_web(
+    echo: Echo, other_echo: Echo
+) -> None:
+    with proxy_before([echo, other_echo]) as proxy:
+        answer = proxy.call("POST", "/v1/cut", {})
+        assert (answer.status, answer.json["code"]) == (503, "unavailable")
+        assert int(answer.headers["Retry-After"] or 0) > 0
+        assert echo.asked + other_echo.asked == ["POST /v1/cut"]
+
+
+def test_a_question_that_one_web_leaves_unanswered_goes_to_the_other(
+    echo: Echo, other_echo: Echo
+) -> None:
+    with proxy_before([echo, other_echo]) as proxy:
+        assert proxy.call("GET", "/v1/cut").status == 503
+        assert echo.asked == other_echo.asked == ["GET /v1/cut"]
+
+
+def test_a_page_that_cannot_be_reached_is_a_page_in_the_apps_look(proxy: Stack) -> None:
+    answer = proxy.call("GET", "/cut")
+    assert answer.status == 503
+    assert answer.headers["Content-Type"].startswith("text/html")
+    assert int(answer.headers["Retry-After"] or 0) > 0
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.body == (DEPLOY / "unavailable.html").read_bytes()
+
+
+@pytest.mark.parametrize("path", STREAMS)
+def test_streams_go_to_live_and_come_piece_by_piece(
+    echo: Echo, other_echo: Echo, path: str
+) -> None:
+    with proxy_before([echo], other_echo) as proxy:
+        connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=5)
+        try:
+            connection.request("GET", path, headers={"Accept-Encoding": "gzip"})
+            response = connection.getresponse()
+            assert response.readline() == b"data: 1\n"
+            other_echo.go.set()
+            assert response.read() == b"\ndata: 2\n\n"
+        finally:
+            other_echo.go.set()
+            connection.close()
+        assert (echo.asked, other_echo.asked) == ([], [f"GET {path}"])
+
+
+def test_a_body_that_no_call_takes_does_not_reach_the_app(proxy: Stack, echo: Echo) -> None:
+    for path in ("/v1/users", "/wallet"):
+        answer = proxy.call("POST", path, b"x" * 140_000)
+        assert (answer.status, answer.json["code"]) == (413, "too_large")
+    assert echo.asked == []
+
+
+def test_a_file_is_asked_for_once_and_kept(proxy: Stack, echo: Echo) -> None:
+    counts = {proxy.call("GET", "/static/v/abc/css/site.css").json["count"] for _ in range(3)}
+    assert counts == {1}
+    assert len(echo.asked) == 1
+
+
+def test_the_proxy_does_not_say_which_version_it_is(proxy: Stack) -> None:
+    assert proxy.call("GET", "/v1/concerts").headers["Server"] == "nginx"
 
 
 def flood(
