@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from uuid import uuid4
 
 import pytest
 from werkzeug.test import TestResponse
 
 from concert.factory import create_app
 from concert.ground.database import Database, connection
+from concert.ground.errors import BadRequest
 from concert.ground.idempotency import Attempt
 from concert.ground.parts import part
 from concert.ground.settings import Settings
@@ -288,6 +290,12 @@ def test_a_key_that_cannot_be_is_400_and_does_nothing(sale: Sale, key: str) -> N
     ):
         assert (refused.status_code, refused.json["code"]) == (400, "bad_request")
     assert (fan.balance(), keys()) == (5000, 0)
+
+
+@pytest.mark.parametrize("key", ["", "a" * 201, "schlüssel", "a\tb"])
+def test_no_door_can_use_a_key_that_cannot_be(key: str) -> None:
+    with pytest.raises(BadRequest):
+        Attempt.of(uuid4(), key, "charge", {})
 
 
 def test_the_longest_key_and_any_printable_one_are_taken(sale: Sale) -> None:

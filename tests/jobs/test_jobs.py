@@ -156,7 +156,8 @@ def test_lapsed_holds_are_tidied_once_and_living_ones_left(sale: Sale, facts: An
     concert = sale.concert()
     sale.admitted_fan(concert).hold(concert, 1, 2)
     sale.let_time_pass(200)
-    sale.admitted_fan(concert).hold(concert, 3)
+    living = sale.admitted_fan(concert)
+    living.hold(concert, 3)
     sale.let_time_pass(101)
     facts()
     ticks.release_expired_holds()
@@ -166,6 +167,7 @@ def test_lapsed_holds_are_tidied_once_and_living_ones_left(sale: Sale, facts: An
     ticks.release_expired_holds()
     assert facts() == []
     assert held_rows() == 1
+    assert living.call("GET", "/v1/reservations").json["reservations"][0]["status"] == "held"
 
 
 def test_the_live_pages_are_told_of_holds_releases_expiry_and_payments(

@@ -50,7 +50,9 @@ def test_somebody_who_holds_nothing_cannot_pay_out_of_turn(sale: Sale) -> None:
     waiting = sale.fan(balance=50_000)
     assert waiting.join(concert).json["status"] == "waiting"
 
-    assert waiting.pay(concert, 7).status_code == 403
+    refused = waiting.pay(concert, 7)
+
+    assert (refused.status_code, refused.json["code"]) == (403, "not_admitted")
     assert waiting.balance() == 50_000
 
 

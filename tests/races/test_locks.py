@@ -91,6 +91,17 @@ def test_a_hold_locks_its_seats_in_number_order(
     answered(hold, 200)
 
 
+def test_of_two_holds_that_wait_for_one_seat_one_gets_it(
+    sale: Sale, onlooker: Onlooker, meanwhile: Callable[..., Any]
+) -> None:
+    concert, fan = buyer(sale)
+    other = sale.admitted_fan(concert)
+    with onlooker.in_the_way(SEAT, 3):
+        holds = [meanwhile(one.hold, concert, 3) for one in (fan, other)]
+        onlooker.waits(2)
+    assert sorted(hold.result(10).status_code for hold in holds) == [200, 409]
+
+
 def test_a_payment_locks_its_seats_in_number_order(
     sale: Sale, onlooker: Onlooker, meanwhile: Callable[..., Any]
 ) -> None:
@@ -157,6 +168,14 @@ def test_a_payment_locks_the_reservation_before_its_seats_and_the_seats_before_t
         assert not onlooker.is_locked(WALLET, other.user_id)
     answered(pay, 200)
 
+    third = sale.admitted_fan(concert, balance=10_000)
+    assert third.hold(concert, 7).status_code == 200
+    with onlooker.in_the_way(WALLET, third.user_id):
+        pay = meanwhile(third.pay, concert, 7)
+        onlooker.waits()
+        assert onlooker.is_locked(SEAT, 7)
+    answered(pay, 200)
+
 
 def test_a_release_locks_the_reservation_before_its_seats(
     sale: Sale, onlooker: Onlooker, meanwhile: Callable[..., Any]
@@ -167,6 +186,19 @@ def test_a_release_locks_the_reservation_before_its_seats(
         onlooker.waits()
         assert not onlooker.is_locked(SEAT, 2)
     answered(release, 204)
+
+
+def test_a_release_that_has_waited_for_a_payment_does_not_undo_it(
+    sale: Sale, onlooker: Onlooker, meanwhile: Callable[..., Any]
+) -> None:
+    concert, fan, reservation = holder(sale)
+    with onlooker.in_the_way(WALLET, fan.user_id):
+        pay = meanwhile(fan.pay, concert, 2)
+        onlooker.waits()
+        release = meanwhile(fan.call_as_user, "DELETE", reservation)
+        onlooker.waits(2)
+    answered(pay, 200)
+    assert answered(release, 409).json["code"] == "already_paid"
 
 
 def test_paying_the_last_two_holds_at_one_moment_completes_the_place(

@@ -186,6 +186,8 @@ def test_what_is_paid_or_lapsed_cannot_be_released(sale: Sale) -> None:
     fan = sale.admitted_fan(concert)
     paid = fan.hold(concert, 1).json["reservation_id"]
     fan.pay(concert, 1)
+    early = fan.call_as_user("DELETE", f"/v1/reservations/{paid}")
+    assert (early.status_code, early.json["code"]) == (409, "already_paid")
     fan.join(concert)
     lapsed = fan.hold(concert, 2).json["reservation_id"]
     sale.let_time_pass(301)

@@ -10,6 +10,7 @@ import pytest
 
 from concert.factory import ConcertApp, create_app
 from concert.ground.database import Database, connection
+from concert.ground.errors import BadRequest
 from concert.ground.parts import part
 from concert.ground.redis_client import redis
 from concert.ground.settings import Settings
@@ -469,6 +470,26 @@ def test_an_older_setting_never_replaces_a_newer_one(sale: Sale) -> None:
     newer = rooms.change_room("main", {"capacity": 5})
     rooms.mirror_room(older)
     assert int(redis().hget(room_keys("main").settings, "capacity")) == newer.capacity == 5
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"capacity": 0},
+        {"admit_per_minute": 1_000_001},
+        {"entry_seconds": 0},
+        {"visit_seconds": 86_401},
+        {"opens_at": datetime(2030, 1, 1)},
+        {"speed": 1},
+    ],
+    ids=str,
+)
+def test_no_door_can_set_what_a_room_cannot_be(sale: Sale, changes: dict[str, object]) -> None:
+    before = rooms.room_of("main")
+    for change in (rooms.change_room, rooms.create_room):
+        with pytest.raises(BadRequest):
+            change("main", changes)
+    assert rooms.room_of("main") == before
 
 
 def test_settings_changed_while_redis_had_lost_the_room_are_there_afterwards(sale: Sale) -> None:
