@@ -108,6 +108,7 @@ def test_a_wallet_is_seen_by_its_owner_only(sale: Sale) -> None:
     fan, other = sale.fan(balance=100), sale.fan()
     assert other.balance() == 0
     assert fan.balance() == 100
+    assert (entries(other), len(entries(fan))) == ([], 1)
     assert sale.call("GET", "/v1/charges").status_code == 401
 
 

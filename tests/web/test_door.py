@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import time
 from collections.abc import Callable
+from uuid import uuid4
 
 import pytest
 
@@ -63,7 +64,7 @@ def test_only_the_api_s_own_page_may_style_its_elements(visitor: Browser) -> Non
 
 
 def test_looking_makes_nobody_a_user(visitor: Browser) -> None:
-    for path in PAGES:
+    for path in (*PAGES, f"/tickets/{uuid4()}", f"/reservations/{uuid4()}", "/me/continue/x"):
         visitor.open(path)
 
     assert visitor.cookie(USER_COOKIE) is None

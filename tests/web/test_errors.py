@@ -133,7 +133,9 @@ def test_a_service_that_is_down_is_asked_again_by_itself(failing: Browser) -> No
 
 def test_a_form_that_met_a_service_that_is_down_is_not_left_by_itself(failing: Browser) -> None:
     answer = failing.client.post("/fails/down", headers={"Referer": "http://localhost/wallet?a=1"})
-    elsewhere = failing.client.post("/fails/down", headers={"Referer": "http://evil.example/"})
+    elsewhere = failing.client.post(
+        "/fails/down", headers={"Referer": "http://evil.example/wallet"}
+    )
 
     assert "Refresh" not in answer.headers and 'http-equiv="refresh"' not in answer.text
     assert answer.headers["Retry-After"] == "7"

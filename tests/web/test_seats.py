@@ -142,6 +142,26 @@ def test_the_map_alone_and_its_states_can_be_asked_for(sale: Sale, visitor: Brow
 
 
 @pytest.mark.parametrize("action", ["", "/hold", "/best"])
+def test_whoever_still_waits_is_led_back_to_the_line(
+    sale: Sale, visitor: Browser, action: str
+) -> None:
+    sale.room(capacity=1)
+    concert = sale.concert()
+    sale.admitted_fan(concert)
+    fan = sale.fan()
+    fan.join(concert)
+    form = visitor.become(fan).read(f"/rooms/main?concert={concert}").form_to("/leave")
+    path = f"/concerts/{concert}/seats/2030-12-31"
+    if action:
+        data = {"csrf_token": form.fields["csrf_token"], "seats": "1", "count": "1"}
+        answer = visitor.post(path + action, data)
+    else:
+        answer = visitor.open(path)
+    assert answer.headers["Location"] == f"/rooms/main?concert={concert}"
+    assert fan.call_as_user("GET", "/v1/reservations").json["reservations"] == []
+
+
+@pytest.mark.parametrize("action", ["", "/hold", "/best"])
 def test_whoever_is_not_let_in_is_led_back_to_the_line(
     sale: Sale, visitor: Browser, action: str
 ) -> None:
