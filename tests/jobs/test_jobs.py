@@ -145,6 +145,7 @@ def test_one_rooms_failure_does_not_stop_the_rooms_after_it_and_the_tick_is_not_
 
 
 def test_a_tick_makes_good_a_setting_that_redis_has_missed(sale: Sale) -> None:
+    sale.room(capacity=5)
     with connection() as link:
         link.execute("UPDATE rooms SET capacity = 1, version = version + 1")
     ticks.admit_everywhere()
