@@ -170,8 +170,9 @@ def test_every_check_of_the_models_is_in_the_database(app: ConcertApp) -> None:
     assert {row[0] for row in rows} == wanted
 
 
-def test_the_database_holds_seats_by_the_text_in_the_repository(app: ConcertApp) -> None:
-    with app.app_context(), connection() as link:
+def test_the_migrations_install_the_text_in_the_repository(empty_app: ConcertApp) -> None:
+    flask_migrate.upgrade()
+    with connection() as link:
         row = link.execute("SELECT prosrc FROM pg_proc WHERE proname = 'hold_seats'").fetchone()
     assert row is not None
     assert row[0] == HOLD_SEATS.split("$$")[1]
