@@ -149,11 +149,13 @@ def test_asking_again_for_the_seats_one_holds_gives_the_same_reservation(sale: S
 
 
 def test_what_one_held_before_and_somebody_else_holds_now_is_taken(sale: Sale) -> None:
+    sale.room(visit_seconds=3600)
     concert = sale.concert()
     fan = sale.admitted_fan(concert)
     assert fan.hold(concert, 7).status_code == 200
     sale.let_time_pass(301)
     assert sale.admitted_fan(concert).hold(concert, 7).status_code == 200
+    sale.let_time_pass(11)  # Until then the seat is for others anyway.
     refused = fan.hold(concert, 7)
     assert (refused.status_code, refused.json["code"]) == (409, "seat_taken")
 
