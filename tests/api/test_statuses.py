@@ -233,6 +233,7 @@ def test_answers_are_not_kept_by_anybody_on_the_way(sale: Sale) -> None:
         fan.place(),
         fan.call_as_user("GET", "/v1/charges"),
         sale.call("GET", "/v1/concerts"),
+        sale.call("GET", "/v1/concerts/99"),
     ):
         assert answer.headers["Cache-Control"] == "no-store"
 

@@ -141,6 +141,14 @@ def test_a_date_that_is_not_on_sale_is_not_among_those_that_can_be_booked(sale: 
         assert (refused.status_code, refused.json["code"]) == (400, "sales_not_open")
 
 
+def test_a_date_whose_sale_has_ended_is_not_among_those_that_can_be_booked(sale: Sale) -> None:
+    concert = sale.concert(dates=1, sales_close_at=ahead(minutes=10))
+    sale.let_time_pass(601)
+    fan = sale.admitted_fan(concert)
+    assert fan.call("GET", f"/v1/concerts/{concert}/dates").json == {"dates": []}
+    assert fan.seats(concert).json == {"dates": []}
+
+
 def test_a_date_is_the_day_in_the_concerts_own_time_zone(sale: Sale) -> None:
     late = NEW_YEARS_EVE.replace(hour=1).astimezone(UTC)
     body = {"dates": [{"starts_at": late.isoformat(), "price": 0}], "title": "T", "venue": "V"}

@@ -148,9 +148,16 @@ def test_the_app_learns_who_asked_and_how(proxy: Stack) -> None:
 
 
 def test_what_a_caller_claims_stands_before_what_the_proxy_knows(proxy: Stack) -> None:
-    seen = headers_seen(proxy, X_Forwarded_For="10.9.8.7", X_Forwarded_Proto="https")
+    seen = headers_seen(
+        proxy,
+        Host="inside.example",
+        X_Forwarded_For="10.9.8.7",
+        X_Forwarded_Proto="https",
+        X_Forwarded_Host="sale.example",
+    )
     assert seen["X-Forwarded-For"] == "10.9.8.7, 127.0.0.1"
     assert seen["X-Forwarded-Proto"] == "https, http"
+    assert seen["X-Forwarded-Host"] == "sale.example, inside.example"
 
 
 def test_a_request_id_that_the_app_would_not_keep_is_replaced(proxy: Stack) -> None:
@@ -175,6 +182,9 @@ def test_the_room_status_of_a_known_person_is_never_shared(proxy: Stack, echo: E
         assert len(set(counts)) == 3
     proxy.call("GET", "/rooms/main/status")
     assert len(echo.asked) == 7
+    # Nor does anybody known get what was kept just now for those who are not.
+    proxy.call("GET", "/rooms/main/status", headers={"Cookie": "user=a"})
+    assert len(echo.asked) == 8
 
 
 def test_how_a_room_is_is_asked_once_for_everybody_whatever_comes_with_the_question(
