@@ -6,13 +6,16 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
 from werkzeug.test import TestResponse
 
 from concert.ground.settings import Settings
+from concert.payments import service as payments
 from concert.reservations.service import tidy_expired
+from concert.waiting_room.tokens import queue_token_of
 from tests.sale import Fan, Sale
 from tests.waiting import wait_until
 
@@ -102,6 +105,18 @@ def test_of_two_holds_that_wait_for_one_seat_one_gets_it(
     assert sorted(hold.result(10).status_code for hold in holds) == [200, 409]
 
 
+def test_the_best_seats_that_nobody_is_taking_are_held_without_waiting(
+    sale: Sale, onlooker: Onlooker
+) -> None:
+    concert, fan = buyer(sale)
+    # The best two are 5 and 6; somebody is taking one of them at this moment.
+    with onlooker.in_the_way(SEAT, 6):
+        held = fan.call("POST", f"/v1/concerts/{concert}/reservations", json={"best": 2})
+    assert held.status_code == 200
+    seats = {seat["seat_no"] for seat in held.json["seats"]}
+    assert len(seats) == 2 and 6 not in seats
+
+
 def test_a_payment_locks_its_seats_in_number_order(
     sale: Sale, onlooker: Onlooker, meanwhile: Callable[..., Any]
 ) -> None:
@@ -175,6 +190,24 @@ def test_a_payment_locks_the_reservation_before_its_seats_and_the_seats_before_t
         onlooker.waits()
         assert onlooker.is_locked(SEAT, 7)
     answered(pay, 200)
+
+
+def test_topping_up_and_paying_locks_in_the_same_order(
+    sale: Sale, onlooker: Onlooker, meanwhile: Callable[..., Any]
+) -> None:
+    _, fan, reservation = holder(sale)
+
+    def top_up_and_pay() -> int:
+        with sale.app.app_context():
+            token, reservation_id = queue_token_of(fan.queue_token), UUID(reservation[-36:])
+            return payments.top_up_and_pay(token, "main", reservation_id, 0).amount
+
+    with onlooker.in_the_way(RESERVATION, fan.user_id):
+        paid = meanwhile(top_up_and_pay)
+        onlooker.waits()
+        assert not onlooker.is_locked(SEAT, 2)
+        assert not onlooker.is_locked(WALLET, fan.user_id)
+    assert paid.result(10) == 3000
 
 
 def test_a_release_locks_the_reservation_before_its_seats(

@@ -146,8 +146,9 @@ def test_what_is_held_can_be_paid_and_asked_for_again_however_many_have_lapsed(
 def test_what_was_paid_or_released_has_not_lapsed(long_visits: Sale) -> None:
     concert = long_visits.concert(price=0)
     fan = long_visits.admitted_fan(concert)
-    released = fan.hold(concert, 9).json["reservation_id"]
-    assert fan.call("DELETE", f"/v1/reservations/{released}").status_code == 204
+    for _ in range(3):
+        released = fan.hold(concert, 9).json["reservation_id"]
+        assert fan.call("DELETE", f"/v1/reservations/{released}").status_code == 204
     for seat_no in (1, 2, 3, 4):
         assert fan.hold(concert, seat_no).status_code == 200
     for seat_no in (1, 2, 3):
