@@ -274,8 +274,9 @@ def test_two_payments_at_once_with_one_key_take_the_money_once(sale: Sale) -> No
 
 def test_keys_are_each_users_own(sale: Sale) -> None:
     one, two = sale.fan(), sale.fan()
-    one.charge(700, headers=KEY)
-    assert two.charge(5, headers=KEY).json["balance"] == 5
+    for _ in range(2):
+        assert one.charge(700, headers=KEY).json["balance"] == 700
+        assert two.charge(5, headers=KEY).json["balance"] == 5
 
 
 @pytest.mark.parametrize("key", ["", "a" * 201, "schlüssel".encode().decode("latin-1"), "a\tb"])

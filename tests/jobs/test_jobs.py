@@ -182,6 +182,9 @@ def test_the_live_pages_are_told_of_holds_releases_expiry_and_payments(
     fan.call("DELETE", f"/v1/reservations/{reservation}")
     fan.hold(concert, 6)
     fan.pay(concert, 6)
+    leaving = sale.admitted_fan(concert)
+    leaving.hold(concert, 7)
+    leaving.call("DELETE", "/v1/enqueues")
     told = [fact for fact in facts() if fact[1] == "seats"]
     assert {channel for channel, _, _ in told} == {f"performance:{performance}"}
     assert [(fact["seats"], fact["state"]) for _, _, fact in told] == [
@@ -189,6 +192,8 @@ def test_the_live_pages_are_told_of_holds_releases_expiry_and_payments(
         ([4, 5], "available"),
         ([6], "held"),
         ([6], "sold"),
+        ([7], "held"),
+        ([7], "available"),
     ]
 
 

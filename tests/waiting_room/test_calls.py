@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from concert.ground.redis_client import new_client
+from concert.ground.redis_client import new_client, redis
 from concert.ground.settings import Settings
 from concert.waiting_room import service
 from concert.waiting_room.tokens import queue_token_of
@@ -47,6 +47,25 @@ def test_asking_is_one_redis_call(sale: Sale, settings: Settings) -> None:
     admitted.place()
     assert calls_of(settings, admitted.place) == ["EVALSHA"]
     assert calls_of(settings, waiting.place) == ["EVALSHA"]
+
+
+def test_asking_with_either_token_of_one_place_is_one_redis_call(
+    sale: Sale, settings: Settings
+) -> None:
+    sale.room(capacity=1)
+    sale.admitted_fan()
+    fan = sale.fan()
+    fan.join()
+    earlier = fan.queue_token
+    redis().flushall()
+    fan.join()
+    later = fan.queue_token
+    for token in (earlier, later):
+        fan.call("GET", "/v1/enqueues", token=token)  # After the loss, PostgreSQL was asked once.
+    for token in (earlier, later):
+        assert calls_of(settings, lambda: fan.call("GET", "/v1/enqueues", token=token)) == [  # noqa: B023  # it is called at once
+            "EVALSHA"
+        ]
 
 
 def test_the_check_at_the_door_is_one_redis_call(sale: Sale, settings: Settings) -> None:

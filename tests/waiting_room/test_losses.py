@@ -307,6 +307,17 @@ def test_of_two_tokens_from_before_a_loss_the_newer_is_the_place(full: Sale) -> 
     assert redis().zscore(room_keys("main").waiting, fan.user_id.bytes) == number_of(fan)
 
 
+def test_numbers_go_on_above_those_from_before_though_the_clock_is_behind(
+    full: Sale, clock: Clock
+) -> None:
+    fans = line_up(full, 2)
+    ticks.admit_everywhere()
+    redis().flushall()
+    clock.move(-3600)
+    (late,) = line_up(full, 1)
+    assert number_of(late) > max(number_of(fan) for fan in fans)
+
+
 # Admitted people stay admitted.
 
 

@@ -11,6 +11,7 @@ import pytest
 from concert.ground.redis_client import redis
 from concert.ground.settings import Settings
 from concert.ground.signing import sign
+from concert.waiting_room.keys import room_keys
 from tests.sale import Fan, Sale
 
 KEY = "another key that is long enough to sign with"
@@ -232,6 +233,19 @@ def test_an_older_token_is_401_though_the_newer_place_has_ended_too(
     fan.call("DELETE", "/v1/enqueues")
     assert refused(fan, concert, older) == {(401, "token_invalid")}
     assert fan.call("GET", "/v1/enqueues", token=older).json["code"] == "token_invalid"
+
+
+def test_an_older_token_is_401_though_both_places_were_missed_and_nothing_is_written_down_yet(
+    sale: Sale, concert: int
+) -> None:
+    fan = sale.admitted_fan()
+    older = fan.queue_token
+    sale.let_time_pass(121)
+    fan.join()
+    sale.let_time_pass(121)
+    assert fan.place().json["status"] == "expired"
+    assert fan.call("GET", "/v1/enqueues", token=older).json["code"] == "token_invalid"
+    assert redis().zcard(room_keys("main").waiting) == 0
 
 
 def test_a_token_that_was_never_handed_out_for_a_place_gets_nobody_in(
