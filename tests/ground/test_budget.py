@@ -122,6 +122,13 @@ def test_a_command_that_was_slow_is_not_sent_again(sale: Sale) -> None:
     assert redis().get("something") is None
 
 
+def test_a_pipeline_that_was_slow_is_not_sent_again(sale: Sale) -> None:
+    redis().config_resetstat()
+    with takes(0.3, 0.3), pytest.raises(TimeoutError), within(0.3):
+        redis().pipeline(transaction=False).blpop(["nothing"], 20).execute()
+    assert redis().info("commandstats")["cmdstat_blpop"]["calls"] == 1
+
+
 def test_a_command_that_was_cut_off_is_not_sent_again(sale: Sale) -> None:
     redis().config_resetstat()
     with ThreadPoolExecutor(1) as pool, sale.app.app_context():

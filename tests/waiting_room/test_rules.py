@@ -399,6 +399,12 @@ def test_after_a_loss_the_tokens_put_the_places_back_in_their_order(full: Sale) 
     assert positions(fans) == [1, 2, 3, 4, 5]
 
 
+def test_a_server_that_has_forgotten_the_scripts_is_sent_them_again(full: Sale) -> None:
+    fans = line_up(full, 2)
+    redis().script_flush()
+    assert statuses(fans) == ["admitted", "waiting"]
+
+
 def test_after_a_loss_whoever_joins_anew_stands_behind_all_who_were_in_line(full: Sale) -> None:
     fans = line_up(full, 2)
     redis().flushall()

@@ -284,3 +284,7 @@ def test_what_changes_behind_a_page_is_kept_by_nobody(visitor: Browser, sale: Sa
     for path in (f"/concerts/{concert}/seats/{date}", f"/reservations/{reservation}", "/wallet"):
         answer = visitor.open(path)
         assert (answer.status_code, answer.headers["Cache-Control"]) == (200, "no-store"), path
+    # A page that says what is held is kept by nobody anyway; the map is not, whoever looks.
+    visitor.become(sale.admitted_fan(concert))
+    answer = visitor.open(f"/concerts/{concert}/seats/{date}")
+    assert (answer.status_code, answer.headers["Cache-Control"]) == (200, "no-store")

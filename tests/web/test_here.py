@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from werkzeug.test import TestResponse
 
-from concert.web.here import PAGE_OF_FORM
+from concert.web.here import PAGE_OF_FORM, came_from
 from tests.sale import NEW_YEARS_EVE, Sale
 from tests.web.browser import Browser, Document, Form
 
@@ -177,6 +177,20 @@ def test_the_link_never_leads_to_another_site(visitor: Browser, path: str) -> No
     )
     links = [one["href"] for one in Document(answer.text).with_tag("a") if one.get("lang") == "ko"]
     assert links and all(not link.startswith(("//", "/\\")) for link in links), links
+
+
+@pytest.mark.parametrize(
+    ("referrer", "page"),
+    [
+        ("http://localhost/tickets?a=b", "/tickets?a=b"),
+        ("https://elsewhere.example/tickets", "/"),
+        ("http://[broken", "/"),
+        ("", "/"),
+    ],
+)
+def test_only_a_page_of_ours_is_the_one_before(sale: Sale, referrer: str, page: str) -> None:
+    with sale.app.test_request_context("/nothing", method="POST", headers={"Referer": referrer}):
+        assert came_from() == page
 
 
 def test_a_form_too_large_to_be_read_has_a_page_all_the_same(sale: Sale, visitor: Browser) -> None:
