@@ -263,6 +263,11 @@ def test_the_room_and_its_concerts_say_the_same_of_its_doors(sale: Sale, visitor
     sale.room(paused=False)
     for path in pages:
         assert "paused" not in visitor.read(path).text, path
+    # Doors that have opened are open.
+    sale.room(opens_at="2024-01-01T00:00:00+00:00")
+    for path in pages:
+        assert "doors open at" not in visitor.read(path).text, path
+    assert "On sale now" in visitor.read("/").text
 
 
 def test_without_a_concert_the_way_in_leads_home(sale: Sale, visitor: Browser) -> None:
