@@ -391,12 +391,16 @@ def test_what_redis_remembers_of_ended_places_is_forgotten_with_their_tokens(
     fan.join()
     fan.call("DELETE", "/v1/enqueues")
     ended = room_keys("main").ended
-    upkeep.forget_ended_places_of("main")
-    assert redis().hlen(ended) == 1
     ((user, value),) = redis().hgetall(ended).items()
     status, sequence, at = value.decode().split(":")
-    long_ago = int(at) - (settings.queue_token_hours + 2) * 3_600_000
-    redis().hset(ended, user, f"{status}:{sequence}:{long_ago}")
+
+    def ended_hours_ago(hours: int) -> None:
+        redis().hset(ended, user, f"{status}:{sequence}:{int(at) - hours * 3_600_000}")
+
+    ended_hours_ago(settings.queue_token_hours)
+    upkeep.forget_ended_places_of("main")
+    assert redis().hlen(ended) == 1
+    ended_hours_ago(settings.queue_token_hours + 2)
     upkeep.forget_ended_places()
     worker.work(burst=True)
     assert redis().hlen(ended) == 0
