@@ -85,7 +85,11 @@ def test_an_evening_without_fans_proves_nothing() -> None:
         ),
         pytest.param(
             ORDER,
-            {"joined 1": Joined(1, 900, 10.2, 10.3), "in 1": Admitted(1, 900, 10.01, 12.4)},
+            {
+                "joined 1": Joined(1, 900, 10.2, 10.3),
+                "stood 1": Stood(1, 1, 1, None, 10.3),
+                "in 1": Admitted(1, 900, 10.01, 12.4),
+            },
             id="somebody who asked later stands before",
         ),
         pytest.param(
