@@ -14,7 +14,7 @@ from concert.ground.mailbox import Mailbox, Post
 from tests.waiting import wait_until
 
 SILENCE_SECONDS = 0.01
-FOREVER_SECONDS = 60.0
+FOREVER_SECONDS = 20.0
 
 
 class Numbers(Post[Mailbox[int]]):

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make mutants")
     parser.add_argument("--only", default="", help="lines whose file, rule or tests contain this")
-    parser.add_argument("--copies", type=int, default=max(2, min(4, os.cpu_count() or 2)))
+    parser.add_argument("--copies", type=int, default=max(3, min(4, os.cpu_count() or 3)))
     parser.add_argument("--list", type=Path, default=Path(__file__).with_name("rules.toml"))
     given = parser.parse_args()
     postgres = SharedPostgres()
