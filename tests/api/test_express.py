@@ -275,6 +275,33 @@ def test_the_six_calls_of_a_crowd_are_answered_by_the_express_door(sale: Sale) -
         assert fast == plain
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "date=x",
+        "date=",
+        "date=2030-13-31",
+        "performance_id=0",
+        "other=1",
+        "&",
+        "date=2030%2D12%2D31",
+    ]
+    + ["date=2030-12-31&date=2030-12-30", "performance_id=1&date=2030-12-31"],
+)
+def test_an_odd_query_of_somebody_inside_is_answered_alike_both_ways(
+    sale: Sale, query: str
+) -> None:
+    concert, inside, _ = a_hall(sale)
+    fast, plain, _ = both_ways(
+        sale,
+        method="GET",
+        path=f"/v1/concerts/{concert}/seats",
+        headers={"Authorization": f"Bearer {inside.queue_token}"},
+        query=query,
+    )
+    assert fast == plain
+
+
 def test_an_error_after_a_service_was_called_does_not_call_it_again(
     sale: Sale, monkeypatch: pytest.MonkeyPatch
 ) -> None:
