@@ -52,6 +52,16 @@ def test_joining_makes_a_person_and_shows_the_place(sale: Sale, visitor: Browser
     assert visitor.cookie("concert_queue_main").http_only
 
 
+def test_joining_keeps_the_token_that_proves_the_place_whatever_redis_loses(
+    sale: Sale, visitor: Browser
+) -> None:
+    concert = full_house(sale)
+    form = visitor.read(f"/concerts/{concert}").form_to("/join")
+    # Nothing is looked at afterwards: a page finds a place by its user, too, as long as Redis has it.
+    assert visitor.send(form).status_code == 303
+    assert visitor.cookie("concert_queue_main") is not None
+
+
 def test_a_reload_and_a_second_join_keep_the_place(sale: Sale, visitor: Browser) -> None:
     concert = full_house(sale)
     lined_up(visitor, concert)
