@@ -87,8 +87,11 @@ def _run(asked: dict[str, Any]) -> int:
     os.dup2(output, 1)
     os.dup2(output, 2)
     recorder = Recorder()
-    code = pytest.main(asked["arguments"], plugins=[recorder])
-    Path(asked["report"]).write_text(json.dumps(recorder.outcomes))
+    try:
+        code = pytest.main(asked["arguments"], plugins=[recorder])
+    finally:
+        # What a broken rule leaves behind, such as a thread, may trouble pytest's own end.
+        Path(asked["report"]).write_text(json.dumps(recorder.outcomes))
     sys.stdout.flush()
     sys.stderr.flush()
     return int(code)

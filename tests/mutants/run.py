@@ -253,7 +253,8 @@ def _verdict(mutant: Mutant, outcomes: Outcomes, seconds: float) -> Verdict:
     passed = [test for test in mutant.tests if "failed" not in of(test)]
     if outcomes.code is None:
         return Verdict("HANGS", f"no test has failed after {RUN_SECONDS} s", seconds)
-    if outcomes.code not in (0, 1) or any("broken" in of(test) for test in mutant.tests):
+    is_cut_off = outcomes.code not in (0, 1) and passed
+    if is_cut_off or any("broken" in of(test) for test in mutant.tests):
         return Verdict("BREAKS ALL", outcomes.output[-2000:], seconds)
     if mutant.unnoticed:
         if len(passed) == len(mutant.tests):

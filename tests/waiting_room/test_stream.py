@@ -90,8 +90,10 @@ class Stream:
 
     def next(self) -> Any | None:
         """The next event's data; None where the stream has ended."""
-        name = ""
+        name, ends = "", time.monotonic() + PATIENCE
         for raw in self._response:
+            # Heartbeats come for ever.
+            assert time.monotonic() < ends, "nothing was told"
             line = raw.decode().rstrip("\n")
             if line.startswith("event:"):
                 name = line.removeprefix("event:").strip()
