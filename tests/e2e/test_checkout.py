@@ -133,7 +133,7 @@ def test_the_back_button_does_no_harm(hall: Hall, visitor: Visitor) -> None:
     visitor.page.go_back()
     visitor.is_taken_in(hall)
     expect(visitor.seat(12).locator("input")).to_be_disabled()
-    checkout = visitor.page.locator('main a[href^="/reservations/"]')
+    checkout = visitor.page.locator('#hold a[href^="/reservations/"]')
     expect(checkout).to_be_visible()
     checkout.click()
     visitor.top_up_and_pay()

@@ -46,7 +46,8 @@ DEFECTS = {
         "    local front = redis.call('ZPOPMIN', WAITING, admitted)\n",
         "    local front = redis.call('ZPOPMIN', WAITING, admitted + 1)\n"
         "    if #front > 2 * admitted then\n"
-        "      redis.call('ZADD', WAITING, table.remove(front, 2), table.remove(front, 1))\n"
+        "      local one = 2 * (now_us % (admitted + 1)) + 1\n"
+        "      redis.call('ZADD', WAITING, table.remove(front, one + 1), table.remove(front, one))\n"
         "    end\n",
         (ORDER,),
     ),
