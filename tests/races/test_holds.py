@@ -193,6 +193,11 @@ def sixty_want_the_best_two(
     return crew.storm([steps.hold_best(fan, concert, 2, key) for fan in fans], replaced)
 
 
+# How often sixty people may look at the map. How many meet on a block depends on how busy the machine
+# is: 60 to 140 looks were seen with many choices, and 500 to 730 in the control with one.
+FEW_LOOKS = 3 * 60
+
+
 @pytest.mark.parametrize("key", ["", "once"], ids=["without a key", "with a key"])
 def test_sixty_people_who_want_the_best_two_seats_at_once_all_get_some_and_hardly_look_twice(
     rush: Sale, crew: Crew, readings: Callable[[], int], key: str
@@ -201,7 +206,7 @@ def test_sixty_people_who_want_the_best_two_seats_at_once_all_get_some_and_hardl
     assert {answer.status for answer in answers} == {200}
     seats = [seat["seat_no"] for answer in answers for seat in answer.json["seats"]]
     assert len(set(seats)) == 120
-    assert readings() <= 2 * 60
+    assert readings() <= FEW_LOOKS
     assert contradictions(rush) == set()
     assert_nothing_is_left_behind(rush)
 
@@ -224,4 +229,4 @@ def test_control_with_one_choice_at_a_time_everybody_looks_again_and_again(
     rush: Sale, crew: Crew, readings: Callable[[], int]
 ) -> None:
     sixty_want_the_best_two(rush, crew, rush.concert(capacity=200), MOST_CHOICES=1)
-    assert readings() > 2 * 60
+    assert readings() > FEW_LOOKS
