@@ -22,15 +22,23 @@ from concert.ground.settings import Settings
 
 # A body that is there is read in less.
 PATIENCE_SECONDS = 0.1
+# Whoever reads for longer than this is waiting for a client.
+SLOW_SECONDS = 1.0
 
 
 class Bodies:
-    """A WSGI app of which a quarter of the threads may read bodies, and a quarter wait for that."""
+    """A WSGI app of which a quarter of the threads never read bodies for long.
+
+    The others may all be at it at once: a crowd that joins in one moment has its bodies sent
+    already, and nobody of it is refused. Where most of those who read wait for slow clients,
+    further bodies are refused at once.
+    """
 
     def __init__(self, app: Callable[..., Any], threads: int) -> None:
         self._app = app
-        self._readers = threading.BoundedSemaphore(max(1, threads // 4))
-        self._waiting = threading.BoundedSemaphore(max(1, threads // 4))
+        self._most = max(1, threads - max(1, threads // 4))
+        self._readers = threading.BoundedSemaphore(self._most)
+        self._began: dict[int, float] = {}
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD", "OPTIONS"):
@@ -43,23 +51,24 @@ class Bodies:
         """What ``read`` returns.
 
         Raises:
-            Unavailable: too many are reading bodies just now.
+            Unavailable: too many are waiting for bodies just now.
         """
-        if not self._readers.acquire(blocking=False):
-            self._wait()
+        if not self._readers.acquire(blocking=False) and (
+            self._are_slow() or not self._readers.acquire(timeout=PATIENCE_SECONDS)
+        ):
+            raise Unavailable("The service")
+        reader = threading.get_ident()
+        self._began[reader] = time.monotonic()
         try:
             return read(size)
         finally:
+            del self._began[reader]
             self._readers.release()
 
-    def _wait(self) -> None:
-        if self._waiting.acquire(blocking=False):
-            try:
-                if self._readers.acquire(timeout=PATIENCE_SECONDS):
-                    return
-            finally:
-                self._waiting.release()
-        raise Unavailable("The service")
+    def _are_slow(self) -> bool:
+        before = time.monotonic() - SLOW_SECONDS
+        # A copy, which is made at once, since others come and go meanwhile.
+        return sum(began < before for began in list(self._began.values())) > self._most // 2
 
 
 class Body:
