@@ -117,20 +117,22 @@ class Fan:
                 self._caller.call("join", "POST", "/v1/enqueues", self._user, asked),
                 self._caller.call("join", "POST", "/v1/enqueues", self._user, asked),
             )
-            self._joined(second)
+            # Of two answers at once nobody can say which place is the later one.
+            self._joined(second, looks=False)
             self._joined(first)
         else:
             self._joined(await self._caller.call("join", "POST", "/v1/enqueues", self._user, asked))
         if self._guest.temper == "absent":
             raise GoneHome("joined and never looked again")
 
-    def _joined(self, answer: Answer) -> None:
+    def _joined(self, answer: Answer, *, looks: bool = True) -> None:
         if answer.status != 200:
             raise GoneHome(f"could not join: {answer.status} {answer.code}".strip())
         self._place = answer.body["queue_token"]
         self._sequence = _sequence(self._place)
         self._note(Joined(self._guest.number, self._sequence, answer.sent, answer.seen))
-        self._seen(answer.body, answer.sent, answer.seen)
+        if looks:
+            self._seen(answer.body, answer.sent, answer.seen)
 
     async def _wait(self, stage: Stage) -> None:
         """Wait for the turn, by the stream where it may be had and else by asking."""
