@@ -12,6 +12,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
+REHEARSALS = ROOT / "benchmarks" / "rehearsals"
 README = ROOT / "README.md"
 PAGE = ROOT / "docs" / "performance.md"
 PLOTS = ROOT / "docs" / "performance"
@@ -43,6 +44,8 @@ A goal that is not met says "falls short".
   HTTP, no token, no waiting room and no Python.
 
 {plots}
+
+{rehearsal}
 
 ## How it was measured
 
@@ -102,6 +105,27 @@ def page(source: str, document: dict[str, Any], plots: Sequence[str]) -> str:
         fsync=document["durability"]["fsync"],
         synchronous_commit=document["durability"]["synchronous_commit"],
         plots="\n\n".join(plots),
+        rehearsal=rehearsal(),
+    )
+
+
+def rehearsal() -> str:
+    """The newest rehearsal in words, with its picture."""
+    newest = max(REHEARSALS.glob("*.json"))
+    found = json.loads(newest.read_text())
+    plan = found["plan"]
+    kept = sum(promise["verdict"] == "PASS" for promise in found["promises"])
+    waits = {wait["call"]: wait for wait in found["waits"]}
+    return (
+        f"## A rehearsal of {plan['fans']:,} fans\n\n"
+        f"`make rehearse` with {plan['fans']:,} fans on {plan['seats']:,} seats, all within "
+        f"{plan['arrive_within']:g} s, crowd and service on the same cores "
+        f"(`benchmarks/rehearsals/{newest.name}`): {kept} of {len(found['promises'])} promises kept, "
+        f"{found['seats_sold']:,} seats sold in {found['seconds']:.0f} s, at most "
+        f"{found['longest_line']:,} in line. Half of those who joined waited "
+        f"{waits['join']['median_ms'] / 1000:.1f} s or more for the answer, for it was more than two cores "
+        f"can take at once; half of those who held a seat got theirs within {waits['hold']['median_ms']:.0f} ms.\n\n"
+        f"![The line, the seats and the answers over time](performance/rehearsal.svg)"
     )
 
 
