@@ -47,7 +47,6 @@ class Plan:
     processes: int = 1
     connections: int = 400
     seed: int = 1
-    odd: bool = True
 
     def check(self) -> None:
         """See that it can be held.
@@ -81,7 +80,7 @@ class Plan:
         return Guest(
             number=number,
             arrives=self._arrives(chance),
-            temper=_temper(chance) if self.odd else "calm",
+            temper=_temper(chance),
             streams=chance.uniform(0, 100) < self.stream_share,
             party=chance.choices((1, 2, 3, 4), (40, 45, 10, 5))[0],
             chance=chance,
