@@ -73,14 +73,16 @@ def reconcile_wallets(after: str, differing_wallets_so_far: int) -> None:
 def reconcile_seats(after: int, wallets: int, differing_seats_so_far: int) -> None:
     """Compare the seats of the next performance with their payments; the last one tells the result."""
     performance_id = performance_after(after)
-    if performance_id is None:
-        log.info("reconciled", differing_wallets=wallets, differing_seats=differing_seats_so_far)
-        return
-    differences = differing_seats(performance_id)
+    # From the one before on, so that what is said of a performance that is not there is found, too.
+    last = {} if performance_id is None else {"last": performance_id}
+    differences = differing_seats(after + 1, **last)
     for difference in differences:
         log.error("seat_differs", **difference)
     found = differing_seats_so_far + len(differences)
-    _go_on(reconcile_seats, after=performance_id, wallets=wallets, differing_seats_so_far=found)
+    if performance_id is None:
+        log.info("reconciled", differing_wallets=wallets, differing_seats=found)
+    else:
+        _go_on(reconcile_seats, after=performance_id, wallets=wallets, differing_seats_so_far=found)
 
 
 def _go_on(job: Callable[..., None], **known: Any) -> None:

@@ -125,7 +125,8 @@ MINE = (
     f"SELECT {PAYMENT} {FROM_PAYMENTS} WHERE y.user_id = %s ORDER BY y.paid_at DESC, y.id LIMIT %s"
 )
 
-# Seats and reservations that contradict each other: there should be none.
+# Seats and reservations that contradict each other: there should be none. The last two are what foreign
+# keys would refuse; on rows that a whole crowd writes they cost more than all else of a hold.
 DIFFERING_SEATS = """
 SELECT s.performance_id, s.seat_no, 'sold without a payment' FROM seats s
 LEFT JOIN payments y ON y.reservation_id = s.reservation_id
@@ -135,4 +136,15 @@ SELECT r.performance_id, wanted, 'paid for but not sold to its reservation' FROM
 CROSS JOIN unnest(r.seat_nos) AS wanted
 LEFT JOIN seats s ON s.performance_id = r.performance_id AND s.seat_no = wanted
     AND s.reservation_id = r.id AND s.sold_at IS NOT NULL
-WHERE r.performance_id BETWEEN %(first)s AND %(last)s AND r.status = 'paid' AND s.seat_no IS NULL"""
+WHERE r.performance_id BETWEEN %(first)s AND %(last)s AND r.status = 'paid' AND s.seat_no IS NULL
+UNION ALL
+SELECT s.performance_id, s.seat_no, 'held by no reservation of this seat' FROM seats s
+LEFT JOIN reservations r ON r.id = s.reservation_id
+    AND r.performance_id = s.performance_id AND s.seat_no = ANY (r.seat_nos)
+WHERE s.performance_id BETWEEN %(first)s AND %(last)s AND s.reservation_id IS NOT NULL
+  AND s.sold_at IS NULL AND r.id IS NULL
+UNION ALL
+SELECT r.performance_id, wanted, 'reserved in no performance' FROM reservations r
+CROSS JOIN unnest(r.seat_nos) AS wanted
+WHERE r.performance_id BETWEEN %(first)s AND %(last)s
+  AND NOT EXISTS (SELECT 1 FROM performances p WHERE p.id = r.performance_id)"""

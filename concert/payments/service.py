@@ -189,9 +189,8 @@ def payments_of(user_id: UUID) -> list[Payment]:
         ]
 
 
-def differing_seats(performance_id: int | None = None) -> list[dict[str, object]]:
-    """The seats that are sold without a payment, or paid for and not sold, of one performance or of all."""
-    first, last = (0, 2**63 - 1) if performance_id is None else (performance_id, performance_id)
+def differing_seats(first: int = 0, last: int = 2**63 - 1) -> list[dict[str, object]]:
+    """The seats that contradict their reservations and payments, of performances in this order of ids."""
     with upkeep_connection() as link:
         rows = link.execute(queries.DIFFERING_SEATS, {"first": first, "last": last}).fetchall()
     return [{"performance_id": row[0], "seat_no": row[1], "difference": row[2]} for row in rows]

@@ -42,7 +42,9 @@ class Reservation(Base):
 
     id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     user_id: Mapped[UUID] = mapped_column(Uuid, ForeignKey("users.id"))
-    performance_id: Mapped[int] = mapped_column(ForeignKey("performances.id"), index=True)
+    # No foreign key: every hold of a performance would share a lock on its one row. `hold_seats` has
+    # just read the performance, and the reconciliation looks for one that is not there.
+    performance_id: Mapped[int] = mapped_column(BigInteger, index=True)
     seat_nos: Mapped[list[int]] = mapped_column(ARRAY(SmallInteger))
     prices: Mapped[list[int]] = mapped_column(ARRAY(Integer))
     amount: Mapped[int] = mapped_column(Integer)

@@ -53,7 +53,7 @@ WITH released AS (
     FOR UPDATE
 ), locked AS (
     SELECT s.performance_id, s.seat_no FROM seats s JOIN released r
-        ON s.performance_id = r.performance_id AND s.reservation_id = r.id
+        ON s.performance_id = r.performance_id AND s.seat_no = ANY (r.seat_nos) AND s.reservation_id = r.id
     WHERE s.sold_at IS NULL ORDER BY s.seat_no FOR UPDATE OF s
 ), freed AS (
     UPDATE seats s SET reservation_id = NULL, held_until = NULL FROM locked l
@@ -74,7 +74,7 @@ WITH released AS (
     ORDER BY r.id FOR UPDATE OF r
 ), locked AS (
     SELECT s.performance_id, s.seat_no FROM seats s JOIN released r
-        ON s.performance_id = r.performance_id AND s.reservation_id = r.id
+        ON s.performance_id = r.performance_id AND s.seat_no = ANY (r.seat_nos) AND s.reservation_id = r.id
     WHERE s.sold_at IS NULL ORDER BY s.performance_id, s.seat_no FOR UPDATE OF s
 ), freed AS (
     UPDATE seats s SET reservation_id = NULL, held_until = NULL FROM locked l
@@ -90,23 +90,35 @@ SELECT max(r.held_until) FROM reservations r
 JOIN performances p ON p.id = r.performance_id JOIN concerts c ON c.id = p.concert_id
 WHERE r.user_id = %s AND c.room_slug = %s AND r.status = 'held' AND r.held_until > statement_timestamp()"""
 
-# Tidy up: reservations whose deadline has passed. One that is being paid this moment is left to its payment.
-EXPIRE_RESERVATIONS = """
-UPDATE reservations SET status = 'expired' WHERE id IN (
-    SELECT id FROM reservations WHERE status = 'held' AND held_until <= statement_timestamp()
-    ORDER BY held_until LIMIT %s FOR UPDATE SKIP LOCKED
-)"""
-
-# Tidy up: seats whose hold has lapsed. One that somebody is taking this moment is left to them.
-FREE_LAPSED_SEATS = """
+# Tidy up: reservations whose deadline has passed, and the seats that they still have. What somebody is
+# paying or taking at this moment is left to them; a reservation is over when none of its seats is left.
+# Returns the seats that were freed, and in every row how many reservations ended.
+TIDY_LAPSED = """
 WITH lapsed AS (
-    SELECT performance_id, seat_no FROM seats
-    WHERE held_until <= statement_timestamp() AND sold_at IS NULL
-    ORDER BY performance_id, seat_no LIMIT %s FOR UPDATE SKIP LOCKED
+    SELECT id, performance_id, seat_nos FROM reservations
+    WHERE status = 'held' AND held_until <= statement_timestamp()
+    ORDER BY held_until LIMIT %s FOR UPDATE SKIP LOCKED
+), kept AS (
+    SELECT l.id, count(*) AS seats FROM lapsed l JOIN seats s
+        ON s.performance_id = l.performance_id AND s.seat_no = ANY (l.seat_nos) AND s.reservation_id = l.id
+    WHERE s.sold_at IS NULL GROUP BY l.id
+), locked AS (
+    SELECT s.performance_id, s.seat_no, l.id FROM lapsed l JOIN seats s
+        ON s.performance_id = l.performance_id AND s.seat_no = ANY (l.seat_nos) AND s.reservation_id = l.id
+    WHERE s.sold_at IS NULL
+    ORDER BY s.performance_id, s.seat_no FOR UPDATE OF s SKIP LOCKED
+), freed AS (
+    UPDATE seats s SET reservation_id = NULL, held_until = NULL FROM locked
+    WHERE s.performance_id = locked.performance_id AND s.seat_no = locked.seat_no
+    RETURNING s.performance_id, s.seat_no
+), ended AS (
+    UPDATE reservations r SET status = 'expired' FROM lapsed LEFT JOIN kept USING (id)
+    WHERE r.id = lapsed.id
+      AND coalesce(kept.seats, 0) = (SELECT count(*) FROM locked WHERE locked.id = lapsed.id)
+    RETURNING r.id
 )
-UPDATE seats s SET reservation_id = NULL, held_until = NULL FROM lapsed l
-WHERE s.performance_id = l.performance_id AND s.seat_no = l.seat_no
-RETURNING s.performance_id, s.seat_no"""
+SELECT (SELECT count(*) FROM ended), freed.performance_id, freed.seat_no
+FROM (VALUES (true)) always LEFT JOIN freed ON true"""
 
 # Every seat of some performances as one user sees it: a letter a seat, in number order.
 # a: available, h: held, s: sold; a capital where it is the user's own.

@@ -311,16 +311,12 @@ def tidy_expired() -> int:
     """
     freed = 0
     with connection() as link:
-        while (
-            link.execute(queries.EXPIRE_RESERVATIONS, (MOST_TIDIED_AT_ONCE,)).rowcount
-            == MOST_TIDIED_AT_ONCE
-        ):
-            pass
         while True:
-            rows = link.execute(queries.FREE_LAPSED_SEATS, (MOST_TIDIED_AT_ONCE,)).fetchall()
-            _publish_free(rows)
-            freed += len(rows)
-            if len(rows) < MOST_TIDIED_AT_ONCE:
+            rows = link.execute(queries.TIDY_LAPSED, (MOST_TIDIED_AT_ONCE,)).fetchall()
+            seats = [(row[1], row[2]) for row in rows if row[2] is not None]
+            _publish_free(seats)
+            freed += len(seats)
+            if rows[0][0] < MOST_TIDIED_AT_ONCE:
                 return freed
 
 

@@ -311,11 +311,38 @@ def test_reconciling_goes_through_every_wallet_and_performance_in_batches(
             {"wallets": 0, "seats": 1},
             "seat_differs",
         ),
+        (
+            "UPDATE seats SET reservation_id = gen_random_uuid() WHERE seat_no = 3",
+            {"wallets": 0, "seats": 1},
+            "seat_differs",
+        ),
+        (
+            "UPDATE seats SET reservation_id = (SELECT reservation_id FROM seats WHERE seat_no = 1),"
+            " held_until = now() WHERE seat_no = 4",
+            {"wallets": 0, "seats": 1},
+            "seat_differs",
+        ),
+        (
+            "INSERT INTO reservations SELECT gen_random_uuid(), user_id, performance_id - 1, seat_nos,"
+            " prices, amount, status, created_at, held_until FROM reservations WHERE status = 'held'",
+            {"wallets": 0, "seats": 1},
+            "seat_differs",
+        ),
+        (
+            "INSERT INTO reservations SELECT gen_random_uuid(), user_id, performance_id + 1, seat_nos,"
+            " prices, amount, status, created_at, held_until FROM reservations WHERE status = 'held'",
+            {"wallets": 0, "seats": 1},
+            "seat_differs",
+        ),
     ],
 )
 def test_reconciling_reports_what_was_tampered_with(
     sale: Sale, worker: Worker, tampering: str, found: dict[str, int], event: str
 ) -> None:
+    # A number before the performance's is nobody's, as after it.
+    sale.concert()
+    with connection() as link:
+        link.execute("DELETE FROM seats; DELETE FROM performances")
     concert = sale.concert(price=10)
     fan = sale.admitted_fan(concert, balance=100)
     fan.hold(concert, 1, 2)
