@@ -23,6 +23,8 @@ pytestmark = pytest.mark.races
 
 LOCKED_IN_ORDER = "FOR UPDATE  -- guard: seats in number order"
 FREE_NOW = "AND s.sold_at IS NULL AND (s.held_until IS NULL OR s.held_until <= held_at)  -- guard: free now"
+ONE_SEAT = "IF together IS NULL AND size = 1 THEN"
+ONE_FREE_NOW = "AND s.sold_at IS NULL AND (s.held_until IS NULL OR s.held_until <= held_at)  -- guard: one seat"
 USER_LOCKED = "FOR NO KEY UPDATE;  -- guard: seat limit"
 RESERVED = "INSERT INTO reservations AS r"
 # The moment between looking and acting, long enough that others act in it.
@@ -71,7 +73,18 @@ def test_of_two_hundred_users_on_one_seat_exactly_one_holds_it(rush: Sale, crew:
 def test_control_without_a_lock_one_seat_gets_several_holders(
     rush: Sale, crew: Crew, sabotage: Sabotage
 ) -> None:
-    sabotage.hold_seats((LOCKED_IN_ORDER, ""), (RESERVED, PAUSE + RESERVED))
+    sabotage.hold_seats(
+        (ONE_SEAT, "IF false THEN"), (LOCKED_IN_ORDER, ""), (RESERVED, PAUSE + RESERVED)
+    )
+    counts = two_hundred_on_one_seat(rush, crew)
+    assert counts[200, ""] > 1
+    assert "a seat has two live holders" in contradictions(rush)
+
+
+def test_control_without_a_condition_one_seat_gets_several_holders(
+    rush: Sale, crew: Crew, sabotage: Sabotage
+) -> None:
+    sabotage.hold_seats((ONE_FREE_NOW, ""))
     counts = two_hundred_on_one_seat(rush, crew)
     assert counts[200, ""] > 1
     assert "a seat has two live holders" in contradictions(rush)
@@ -106,7 +119,9 @@ def test_of_two_hundred_users_on_fifty_seats_every_seat_has_exactly_one_holder(
 def test_control_without_a_lock_fifty_seats_get_more_than_fifty_holders(
     rush: Sale, crew: Crew, sabotage: Sabotage
 ) -> None:
-    sabotage.hold_seats((LOCKED_IN_ORDER, ""), (RESERVED, PAUSE + RESERVED))
+    sabotage.hold_seats(
+        (ONE_SEAT, "IF false THEN"), (LOCKED_IN_ORDER, ""), (RESERVED, PAUSE + RESERVED)
+    )
     assert len(seats_held(two_hundred_on_fifty_seats(rush, crew))) > 50
     assert "a seat has two live holders" in contradictions(rush)
 

@@ -94,13 +94,14 @@ def test_a_hold_locks_its_seats_in_number_order(
     answered(hold, 200)
 
 
+@pytest.mark.parametrize("wanted", [(3,), (3, 4)], ids=["alone", "with another"])
 def test_of_two_holds_that_wait_for_one_seat_one_gets_it(
-    sale: Sale, onlooker: Onlooker, meanwhile: Callable[..., Any]
+    sale: Sale, onlooker: Onlooker, meanwhile: Callable[..., Any], wanted: tuple[int, ...]
 ) -> None:
     concert, fan = buyer(sale)
     other = sale.admitted_fan(concert)
     with onlooker.in_the_way(SEAT, 3):
-        holds = [meanwhile(one.hold, concert, 3) for one in (fan, other)]
+        holds = [meanwhile(one.hold, concert, *wanted) for one in (fan, other)]
         onlooker.waits(2)
     assert sorted(hold.result(10).status_code for hold in holds) == [200, 409]
 

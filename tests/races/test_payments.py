@@ -16,7 +16,7 @@ from concert.wallet.service import CHARGE
 from tests.races import steps
 from tests.races.crew import Altered, Answer, Crew
 from tests.races.sabotage import Sabotage, spoiled
-from tests.races.test_holds import FREE_NOW, people
+from tests.races.test_holds import ONE_FREE_NOW, people
 from tests.races.verdict import assert_nothing_is_left_behind, contradictions
 from tests.sale import Fan, Sale
 
@@ -131,10 +131,10 @@ def test_control_a_payment_that_ignores_the_deadline_takes_money_after_it(
 def test_control_a_hold_that_ignores_the_deadline_takes_seats_before_it(
     rush: Sale, crew: Crew, sabotage: Sabotage
 ) -> None:
-    heedless = FREE_NOW.replace("held_until <= held_at", "held_until IS NOT NULL")
+    heedless = ONE_FREE_NOW.replace("held_until <= held_at", "held_until IS NOT NULL")
     concert = rush.concert(price=PRICE)
     holders(rush, concert, 4)
-    sabotage.hold_seats((FREE_NOW, heedless))
+    sabotage.hold_seats((ONE_FREE_NOW, heedless))
     answers = crew.storm([steps.hold(fan, concert, n + 1) for n, fan in enumerate(people(rush, 4))])
     assert {answer.status for answer in answers} == {200}
     assert "a seat has two live holders" in contradictions(rush)

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 
+from concert.reservations.service import tidy_expired
 from tests.sale import Sale
 
 RESERVATION = {
@@ -55,35 +56,49 @@ def test_a_hold_lasts_three_hundred_seconds(sale: Sale) -> None:
     assert lasts == timedelta(seconds=300)
 
 
-def test_a_seat_that_is_held_cannot_be_held_by_anybody_else(sale: Sale) -> None:
+@pytest.mark.parametrize("wanted", [(7,), (6, 7)], ids=["alone", "with another"])
+def test_a_seat_that_is_held_cannot_be_held_by_anybody_else(
+    sale: Sale, wanted: tuple[int, ...]
+) -> None:
     concert = sale.concert()
     sale.admitted_fan(concert).hold(concert, 7)
-    refused = sale.admitted_fan(concert).hold(concert, 7)
+    refused = sale.admitted_fan(concert).hold(concert, *wanted)
     assert (refused.status_code, refused.json["code"]) == (409, "seat_taken")
     assert refused.json["seats"] == [7]
 
 
-def test_a_seat_that_is_sold_cannot_be_held_by_anybody(sale: Sale) -> None:
+def test_one_of_several_that_are_held_cannot_be_held_by_anybody_else(sale: Sale) -> None:
+    concert = sale.concert()
+    sale.admitted_fan(concert).hold(concert, 7, 8)
+    refused = sale.admitted_fan(concert).hold(concert, 8)
+    assert (refused.status_code, refused.json["code"]) == (409, "seat_taken")
+
+
+@pytest.mark.parametrize("wanted", [(7,), (6, 7)], ids=["alone", "with another"])
+def test_a_seat_that_is_sold_cannot_be_held_by_anybody(
+    sale: Sale, wanted: tuple[int, ...]
+) -> None:
     concert = sale.concert(price=0)
     fan = sale.admitted_fan(concert)
     fan.hold(concert, 7)
     fan.pay(concert, 7)
     fan.join(concert)
     for person in (fan, sale.admitted_fan(concert)):
-        assert person.hold(concert, 7).json["code"] == "seat_taken"
+        assert person.hold(concert, *wanted).json["code"] == "seat_taken"
 
 
+@pytest.mark.parametrize("wanted", [(7,), (6, 7)], ids=["alone", "with another"])
 def test_a_hold_ends_by_itself_though_no_job_has_run_and_the_next_can_take_the_seat(
-    sale: Sale,
+    sale: Sale, wanted: tuple[int, ...]
 ) -> None:
     concert = sale.concert()
     first = sale.admitted_fan(concert)
     held = first.hold(concert, 7).json
     sale.let_time_pass(299)
-    assert sale.admitted_fan(concert).hold(concert, 7).status_code == 409
+    assert sale.admitted_fan(concert).hold(concert, *wanted).status_code == 409
     sale.let_time_pass(1.5)
     assert states(sale, concert)[7] == "available"
-    assert sale.admitted_fan(concert).hold(concert, 7).status_code == 200
+    assert sale.admitted_fan(concert).hold(concert, *wanted).status_code == 200
     one = first.call_as_user("GET", f"/v1/reservations/{held['reservation_id']}")
     assert one.json["status"] == "expired"
 
@@ -329,3 +344,13 @@ def test_what_was_held_while_sales_were_open_can_be_paid_after_they_have_closed(
     fan.hold(concert, 1)
     sale.let_time_pass(61)
     assert fan.pay(concert, 1).status_code == 200
+
+
+def test_tidying_up_takes_no_seat_from_its_next_holder(sale: Sale) -> None:
+    concert = sale.concert()
+    sale.admitted_fan(concert).hold(concert, 7, 8)
+    sale.let_time_pass(301)
+    assert sale.admitted_fan(concert).hold(concert, 7).status_code == 200
+    # Of the two that lapsed, one is somebody else's by now.
+    assert tidy_expired() == 1
+    assert states(sale, concert)[7] == "held"

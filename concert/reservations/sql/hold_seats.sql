@@ -79,7 +79,13 @@ BEGIN
         END IF;
     END IF;
 
-    IF together IS NULL THEN
+    IF together IS NULL AND size = 1 THEN
+        -- Most take one seat. It has no order among others, so locking, looking and taking are one step.
+        UPDATE seats s SET reservation_id = reservation, held_until = hold_seats.held_until
+        WHERE s.performance_id = performance AND s.seat_no = wanted[1]
+          AND s.sold_at IS NULL AND (s.held_until IS NULL OR s.held_until <= held_at)  -- guard: one seat
+        RETURNING wanted, ARRAY[s.price], s.price INTO seats, prices, amount;
+    ELSIF together IS NULL THEN
         SELECT array_agg(free.seat_no), array_agg(free.price), sum(free.price) INTO seats, prices, amount
         FROM (
             SELECT s.seat_no, s.price FROM seats s
@@ -115,8 +121,10 @@ BEGIN
     INSERT INTO reservations AS r
         (id, user_id, performance_id, seat_nos, prices, amount, status, created_at, held_until, place_sequence)
     VALUES (reservation, holder, performance, seats, prices, amount, 'held', held_at, hold_seats.held_until, place);
-    UPDATE seats s SET reservation_id = reservation, held_until = hold_seats.held_until
-    WHERE s.performance_id = performance AND s.seat_no = ANY (choice);
+    IF size > 1 OR together IS NOT NULL THEN
+        UPDATE seats s SET reservation_id = reservation, held_until = hold_seats.held_until
+        WHERE s.performance_id = performance AND s.seat_no = ANY (choice);
+    END IF;
     outcome := 'held';
 END
 $$;
