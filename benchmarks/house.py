@@ -13,11 +13,13 @@ from pathlib import Path
 from uuid import UUID
 
 import flask_migrate
+import psycopg
 
 from concert.accounts.service import issue_user_token
 from concert.catalogue.service import NewDate, create_concert
 from concert.factory import ConcertApp, create_app
-from concert.ground.database import connection
+from concert.ground.database import Database, connection
+from concert.ground.parts import part
 from concert.ground.redis_client import redis
 from concert.ground.settings import Settings, load_settings
 from concert.local.processes import local_parts
@@ -57,6 +59,28 @@ UPDATE seats s SET reservation_id = held.id, held_until = held.held_until FROM h
 WHERE s.performance_id = held.performance_id AND s.seat_no = held.seat_nos[1]"""
 
 
+REFERENCES = Path(__file__).with_name("references")
+# The schema on which the references run: as it was in the first state, whatever it is now.
+FIRST_STATE = "0003"
+MAKE_PERFORMANCES = """
+WITH concert AS (
+    INSERT INTO concerts (title, venue, room_slug) VALUES ('Benchmark', 'Hall', 'main') RETURNING id
+), made AS (
+    INSERT INTO performances
+        (concert_id, date, starts_at, price, capacity, sales_open_at, sales_close_at)
+    SELECT id, current_date + day, now() + day * interval '1 day', %(price)s, %(seats)s,
+        now() - interval '1 day', now() + interval '1 day'
+    FROM concert, generate_series(30, 30 + %(more)s::int) AS day RETURNING concert_id, id
+), seats AS (
+    INSERT INTO seats (performance_id, seat_no, price)
+    SELECT made.id, seat_no, %(price)s FROM made, generate_series(1, %(seats)s) AS seat_no
+), plain AS (
+    INSERT INTO plain_seats (performance_id, seat_no, price)
+    SELECT made.id, seat_no, %(price)s FROM made, generate_series(1, %(seats)s) AS seat_no
+)
+SELECT min(concert_id), min(id) FROM made"""
+
+
 @dataclass(frozen=True)
 class Stock:
     """People who have done nothing yet, numbered from ``first``, each with a seat to choose."""
@@ -71,11 +95,61 @@ class Stock:
         return self.performance_id + index // SEATS, index % SEATS + 1
 
 
+class Reference:
+    """A database beside the service's, as it was in the first state, for statements that stay as they were."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._people = 0
+        with psycopg.connect(url, autocommit=True) as link:
+            link.execute((REFERENCES / "plain_seats.sql").read_bytes())
+
+    def stock(self, count: int, *, wallets: bool = False, held: bool = False) -> Stock:
+        """New people and a concert with a seat for each of them."""
+        first, last = self._people, self._people + count - 1
+        self._people += count
+        asked = {"price": PRICE, "seats": SEATS, "more": (count - 1) // SEATS}
+        with psycopg.connect(self.url, autocommit=True) as link:
+            row = link.execute(MAKE_PERFORMANCES, asked).fetchone()
+            assert row is not None
+            stock = Stock(first, count, row[0], row[1])
+            link.execute(MAKE_USERS, (first, last))
+            if wallets:
+                link.execute(FILL_WALLETS, (first, last))
+            if held:
+                link.execute(HOLD_ALL, hold_all(stock))
+            link.execute("VACUUM ANALYZE")
+            link.execute("CHECKPOINT")
+        return stock
+
+    def count(self, statement: str, *values: int) -> int:
+        """The number that a statement gives."""
+        with psycopg.connect(self.url, autocommit=True) as link:
+            row = link.execute(statement.encode(), values).fetchone()
+        assert row is not None
+        number: int = row[0]
+        return number
+
+
+def hold_all(stock: Stock) -> dict[str, int]:
+    """What ``HOLD_ALL`` asks for."""
+    return {
+        "performance": stock.performance_id,
+        "first": stock.first,
+        "last": stock.first + stock.count - 1,
+        "seats": SEATS,
+        "price": PRICE,
+    }
+
+
 class House:
     """The service on servers of its own. Use it inside :func:`open_house`."""
 
-    def __init__(self, app: ConcertApp, database_url: str, ports: dict[str, int]) -> None:
+    def __init__(
+        self, app: ConcertApp, database_url: str, reference: Reference, ports: dict[str, int]
+    ) -> None:
         self.app = app
+        self.reference = reference
         self.database_url = database_url
         self.port = ports["service"]
         self.bare_port = ports["bare"]
@@ -107,15 +181,8 @@ class House:
 
     def hold(self, stock: Stock) -> None:
         """Hold everybody's seat, as it is before a payment."""
-        asked = {
-            "performance": stock.performance_id,
-            "first": stock.first,
-            "last": stock.first + stock.count - 1,
-            "seats": SEATS,
-            "price": PRICE,
-        }
         with connection() as link:
-            link.execute(HOLD_ALL, asked)
+            link.execute(HOLD_ALL, hold_all(stock))
 
     def settle(self) -> None:
         """Let the servers finish with what was written so far, so that it is in nobody's measurement."""
@@ -176,7 +243,18 @@ def open_house() -> Iterator[House]:
         for name, target in (("service", "app:app"), ("bare", "benchmarks.bare:app")):
             ports[name] = free_port()
             held.enter_context(_granian(settings, target, ports[name]))
-        yield House(app, postgres.url, ports)
+        yield House(app, postgres.url, _reference(settings, postgres), ports)
+
+
+def _reference(settings: Settings, postgres: EmbeddedPostgres) -> Reference:
+    with connection() as link:
+        link.execute("CREATE DATABASE reference")
+    url = postgres.url_of("reference")
+    app = create_app(settings.model_copy(update={"database_url": url}))
+    with app.app_context():
+        flask_migrate.upgrade(revision=FIRST_STATE)
+    part(Database, app).pool.close()
+    return Reference(url)
 
 
 @contextlib.contextmanager

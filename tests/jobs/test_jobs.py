@@ -317,20 +317,26 @@ def test_reconciling_goes_through_every_wallet_and_performance_in_batches(
             "seat_differs",
         ),
         (
-            "UPDATE seats SET reservation_id = (SELECT reservation_id FROM seats WHERE seat_no = 1),"
-            " held_until = now() WHERE seat_no = 4",
+            (
+                "UPDATE seats SET reservation_id = (SELECT reservation_id FROM seats WHERE seat_no = 1),"
+                " held_until = now() WHERE seat_no = 4"
+            ),
             {"wallets": 0, "seats": 1},
             "seat_differs",
         ),
         (
-            "INSERT INTO reservations SELECT gen_random_uuid(), user_id, performance_id - 1, seat_nos,"
-            " prices, amount, status, created_at, held_until FROM reservations WHERE status = 'held'",
+            (
+                "INSERT INTO reservations SELECT gen_random_uuid(), user_id, performance_id - 1, seat_nos,"
+                " prices, amount, status, created_at, held_until FROM reservations WHERE status = 'held'"
+            ),
             {"wallets": 0, "seats": 1},
             "seat_differs",
         ),
         (
-            "INSERT INTO reservations SELECT gen_random_uuid(), user_id, performance_id + 1, seat_nos,"
-            " prices, amount, status, created_at, held_until FROM reservations WHERE status = 'held'",
+            (
+                "INSERT INTO reservations SELECT gen_random_uuid(), user_id, performance_id + 1, seat_nos,"
+                " prices, amount, status, created_at, held_until FROM reservations WHERE status = 'held'"
+            ),
             {"wallets": 0, "seats": 1},
             "seat_differs",
         ),

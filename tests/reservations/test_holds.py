@@ -75,9 +75,7 @@ def test_one_of_several_that_are_held_cannot_be_held_by_anybody_else(sale: Sale)
 
 
 @pytest.mark.parametrize("wanted", [(7,), (6, 7)], ids=["alone", "with another"])
-def test_a_seat_that_is_sold_cannot_be_held_by_anybody(
-    sale: Sale, wanted: tuple[int, ...]
-) -> None:
+def test_a_seat_that_is_sold_cannot_be_held_by_anybody(sale: Sale, wanted: tuple[int, ...]) -> None:
     concert = sale.concert(price=0)
     fan = sale.admitted_fan(concert)
     fan.hold(concert, 7)
