@@ -11,6 +11,7 @@ import pytest
 from concert.factory import ConcertApp, create_app
 from concert.ground.database import connection
 from concert.ground.settings import Settings, load_settings
+from concert.payments.queries import PAY_RESERVATION
 from concert.reservations.queries import HOLD_SEATS
 from tests.sale import ORGANISER_KEY, Sale, empty_everything
 from tests.servers import (
@@ -96,10 +97,11 @@ def app(settings: Settings) -> ConcertApp:
     app.config["TESTING"] = False
     with app.app_context():
         flask_migrate.upgrade()
-        # The function as the repository has it, so that a rule that is broken there is broken here;
-        # that the migrations install this very text is for tests/ground/test_migrations.py to see.
+        # The functions as the repository has them, so that a rule that is broken there is broken here;
+        # that the migrations install these very texts is for tests/ground/test_migrations.py to see.
         with connection() as link:
             link.execute(HOLD_SEATS)
+            link.execute(PAY_RESERVATION)
     return app
 
 

@@ -2,64 +2,20 @@
 
 from __future__ import annotations
 
-# Pay one live reservation, all or nothing. Locks go from the reservation to its seats in
-# number order and then to the wallet. Every later part hangs on `debit`, and `debit` on
-# `ready`, so nothing is written unless the holder, the deadline and the balance are right.
-# Returns nothing where there is no such live hold, and no balance where it is too small.
-_PAY = """
-WITH reservation AS (
-    SELECT r.id, r.user_id, r.performance_id, r.seat_nos, r.prices, r.amount FROM reservations r
-    WHERE r.id = {which}
-      AND r.user_id = %(user)s AND r.status = 'held' AND r.held_until > statement_timestamp()
-    FOR UPDATE
-), locked AS (
-    SELECT s.seat_no FROM seats s JOIN reservation r
-        ON s.performance_id = r.performance_id AND s.seat_no = ANY (r.seat_nos) AND s.reservation_id = r.id
-    WHERE s.sold_at IS NULL AND s.held_until > statement_timestamp()
-    ORDER BY s.seat_no FOR UPDATE OF s
-), ready AS (
-    SELECT r.*, p.concert_id, p.date, c.room_slug FROM reservation r
-    JOIN performances p ON p.id = r.performance_id JOIN concerts c ON c.id = p.concert_id
-    WHERE cardinality(r.seat_nos) = (SELECT count(*) FROM locked)
-), debit AS (
-    UPDATE wallets w SET balance = w.balance - ready.amount FROM ready
-    WHERE w.user_id = ready.user_id AND w.balance >= ready.amount
-    RETURNING w.balance
-), payment AS (
-    INSERT INTO payments (id, reservation_id, user_id, amount, balance_after, paid_at)
-    SELECT %(payment)s, ready.id, ready.user_id, ready.amount, debit.balance, statement_timestamp()
-    FROM ready, debit
-), entry AS (
-    INSERT INTO wallet_entries (user_id, amount, balance_after, kind, payment_id)
-    SELECT ready.user_id, -ready.amount, debit.balance, 'payment', %(payment)s FROM ready, debit
-), sold AS (
-    UPDATE seats s SET sold_at = statement_timestamp(), held_until = NULL FROM ready, debit
-    WHERE s.performance_id = ready.performance_id AND s.seat_no = ANY (ready.seat_nos)
-), marked AS (
-    UPDATE reservations r SET status = 'paid' FROM ready, debit WHERE r.id = ready.id
-), completed AS (
-    INSERT INTO completed_places (room_slug, user_id, sequence)
-    SELECT ready.room_slug, ready.user_id, %(sequence)s FROM ready, debit
-    WHERE ready.room_slug = %(room)s AND NOT EXISTS (
-        SELECT 1 FROM reservations o
-        JOIN performances p ON p.id = o.performance_id JOIN concerts c ON c.id = p.concert_id
-        WHERE o.user_id = ready.user_id AND o.id <> ready.id AND c.room_slug = ready.room_slug
-          AND o.status = 'held' AND o.held_until > statement_timestamp())
-    ON CONFLICT DO NOTHING RETURNING true
-)
-SELECT ready.id, ready.concert_id, ready.performance_id, ready.date, ready.seat_nos, ready.prices, ready.amount,
-    statement_timestamp(), debit.balance, coalesce((SELECT true FROM completed), false)
-FROM ready LEFT JOIN debit ON true"""
+from pathlib import Path
 
-PAY_RESERVATION = _PAY.replace("{which}", "%(reservation)s")
-PAY_SEAT = _PAY.replace(
-    "{which}",
-    """(
-        SELECT s.reservation_id FROM seats s
-        WHERE s.performance_id = %(performance)s AND s.seat_no = %(seat)s)""",
+# The function that pays; the migrations install this text.
+PAY_RESERVATION = (Path(__file__).parent / "sql" / "pay_reservation.sql").read_text(
+    encoding="utf-8"
 )
 
-# What one live reservation costs, with the locks that PAY takes before it comes to the wallet, so
+# Pay one live reservation, all or nothing; see the function for what comes back.
+PAY = """
+SELECT paid_id, concert_id, performance_id, date, seat_nos, prices, amount, paid_at, balance, completed
+FROM pay_reservation(%(user)s, %(reservation)s::uuid, %(performance)s::bigint, %(seat)s::smallint,
+    %(payment)s, %(room)s, %(sequence)s)"""
+
+# What one live reservation costs, with the locks that paying takes before it comes to the wallet, so
 # that whoever adds to the wallet in between has them in order. Nothing where it is no live hold.
 LOCK_HELD = """
 WITH reservation AS (
@@ -109,9 +65,6 @@ SELECT sold_at IS NOT NULL OR held_until > statement_timestamp() FROM seats
 WHERE performance_id = %(performance)s AND seat_no = %(seat)s"""
 
 BALANCE = "SELECT balance FROM wallets WHERE user_id = %s"
-
-# A wallet with nothing in it, for a reservation that costs nothing.
-OPEN_WALLET = "INSERT INTO wallets (user_id, balance) VALUES (%s, 0) ON CONFLICT DO NOTHING"
 
 PAYMENT = """
 y.id, y.user_id, y.reservation_id, p.concert_id, r.performance_id, p.date, r.seat_nos, r.prices, y.amount,

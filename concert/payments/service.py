@@ -77,6 +77,8 @@ class HolderOf:
 
 
 Which = ThisReservation | HolderOf
+# A payment is asked for by one kind of name.
+NOTHING_NAMED = {"reservation": None, "performance": None, "seat": None}
 
 
 def pay_seat(
@@ -240,17 +242,15 @@ def _pay_once(link: Connection, token: QueueToken, which: Which) -> tuple[Paymen
     """The payment, and whether it completed the place; None where it had been made before."""
     payment_id = uuid4()
     asked = {
+        **NOTHING_NAMED,
         **which.names,
         "payment": payment_id,
         "user": token.user_id,
         "room": token.room,
         "sequence": token.sequence,
     }
-    by_itself = isinstance(which, ThisReservation)
-    statement = queries.PAY_RESERVATION if by_itself else queries.PAY_SEAT
-    row = link.execute(statement, asked).fetchone()
-    if row is None:
-        return _explain(link, token.user_id, which), None
+    row = link.execute(queries.PAY, asked).fetchone()
+    assert row is not None
     (
         reservation_id,
         concert_id,
@@ -263,10 +263,9 @@ def _pay_once(link: Connection, token: QueueToken, which: Which) -> tuple[Paymen
         balance,
         completed,
     ) = row
-    if balance is None:
-        if amount == 0:
-            link.execute(queries.OPEN_WALLET, (token.user_id,))
-            return _pay_once(link, token, which)
+    if amount is None:
+        return _explain(link, token.user_id, which), None
+    if reservation_id is None:
         wallet = link.execute(queries.BALANCE, (token.user_id,)).fetchone()
         raise InsufficientBalance(amount - (wallet[0] if wallet else 0))
     payment = Payment(

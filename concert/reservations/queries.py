@@ -112,9 +112,10 @@ WITH lapsed AS (
     WHERE s.performance_id = locked.performance_id AND s.seat_no = locked.seat_no
     RETURNING s.performance_id, s.seat_no
 ), ended AS (
-    UPDATE reservations r SET status = 'expired' FROM lapsed LEFT JOIN kept USING (id)
-    WHERE r.id = lapsed.id
-      AND coalesce(kept.seats, 0) = (SELECT count(*) FROM locked WHERE locked.id = lapsed.id)
+    UPDATE reservations r SET status = 'expired'
+    FROM lapsed LEFT JOIN kept USING (id)
+        LEFT JOIN (SELECT id, count(*) AS seats FROM locked GROUP BY id) given USING (id)
+    WHERE r.id = lapsed.id AND kept.seats IS NOT DISTINCT FROM given.seats
     RETURNING r.id
 )
 SELECT (SELECT count(*) FROM ended), freed.performance_id, freed.seat_no

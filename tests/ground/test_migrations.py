@@ -21,11 +21,15 @@ from concert.factory import ConcertApp, create_app
 from concert.ground.database import Database, connection, db
 from concert.ground.parts import part
 from concert.ground.settings import Settings
+from concert.payments.queries import PAY_RESERVATION
 from concert.reservations.queries import HOLD_SEATS
+from concert.reservations.service import tidy_expired
 from tests.servers import own_database
 from tests.service import PROJECT
 from tests.waiting import wait_until
 
+# All that PostgreSQL knows of a function: its arguments, its settings and its text.
+DEFINITION = "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE proname = %s"
 MIGRATIONS = PROJECT / "migrations"
 
 
@@ -58,7 +62,7 @@ def functions() -> set[str]:
 def test_migrations_go_up_and_down_and_up_again(empty_app: ConcertApp) -> None:
     flask_migrate.upgrade()
     first = tables(), functions()
-    assert first == (set(db.metadata.tables), {"hold_seats"})
+    assert first == (set(db.metadata.tables), {"hold_seats", "pay_reservation"})
     flask_migrate.downgrade(revision="base")
     assert (tables(), functions()) == (set(), set())
     flask_migrate.upgrade()
@@ -85,6 +89,53 @@ def test_a_migration_brings_everything_with_it() -> None:
             for name in [getattr(node, "module", None), *(one.name for one in node.names)]
         ]
         assert not [name for name in imported if (name or "").startswith("concert")], version.name
+
+
+FULL_HOUSES = """
+INSERT INTO users (id) SELECT md5(n::text)::uuid FROM generate_series(1, 1000) AS n;
+WITH concert AS (
+    INSERT INTO concerts (title, venue, room_slug) VALUES ('Concert', 'Hall', 'main') RETURNING id)
+INSERT INTO performances (concert_id, date, starts_at, price, capacity, sales_open_at, sales_close_at)
+SELECT id, current_date + day, now() + day * interval '1 day', 10, 10000, now() - interval '1 day', now() + interval '1 day'
+FROM concert, generate_series(1, 10) AS day;
+INSERT INTO reservations
+    (id, user_id, performance_id, seat_nos, prices, amount, status, created_at, held_until)
+SELECT gen_random_uuid(), md5((seat_no % 1000 + 1)::text)::uuid, p.id, ARRAY[seat_no]::smallint[], '{10}', 10, 'held',
+    now(), now() + (seat_no - 100) * interval '1 minute'
+FROM performances p, generate_series(1, 10000) AS seat_no;
+INSERT INTO seats (performance_id, seat_no, price, reservation_id, held_until)
+SELECT performance_id, seat_nos[1], 10, id, held_until FROM reservations;"""
+
+
+def test_a_hundred_thousand_seats_that_are_held_go_up_and_down_as_they_are(
+    empty_app: ConcertApp,
+) -> None:
+    def seats() -> list[tuple[int, str]]:
+        with connection() as link:
+            return link.execute(
+                "SELECT count(*), md5(string_agg(s::text, ',' ORDER BY performance_id, seat_no)) FROM seats s"
+            ).fetchall()
+
+    flask_migrate.upgrade(revision="0003")
+    with psycopg.connect(part(Settings, empty_app).database_url) as filling:
+        filling.execute(FULL_HOUSES)
+    before = seats()
+    assert before[0][0] == 100_000
+    flask_migrate.upgrade()
+    assert seats() == before
+    flask_migrate.downgrade(revision="0003")
+    assert seats() == before
+    flask_migrate.upgrade()
+    assert tidy_expired() == 1_000
+    with connection() as link:
+        row = link.execute(
+            "SELECT outcome FROM hold_seats(md5('1')::uuid, 1, '{1}', gen_random_uuid(), interval '1 s', 1000)"
+        ).fetchone()
+        assert row == ("held",)
+        paid = link.execute(
+            "SELECT paid_id, amount FROM pay_reservation(md5('1')::uuid, NULL, 1, 1::smallint, gen_random_uuid(), 'main', 1)"
+        ).fetchone()
+        assert paid == (None, 10)
 
 
 CHANGE_USERS = """
@@ -172,9 +223,15 @@ def test_every_check_of_the_models_is_in_the_database(empty_app: ConcertApp) -> 
     assert migrated == checks() != {}
 
 
-def test_the_migrations_install_the_text_in_the_repository(empty_app: ConcertApp) -> None:
+@pytest.mark.parametrize(
+    ("name", "text"), [("hold_seats", HOLD_SEATS), ("pay_reservation", PAY_RESERVATION)]
+)
+def test_the_migrations_install_the_text_in_the_repository(
+    empty_app: ConcertApp, name: str, text: str
+) -> None:
     flask_migrate.upgrade()
     with connection() as link:
-        row = link.execute("SELECT prosrc FROM pg_proc WHERE proname = 'hold_seats'").fetchone()
-    assert row is not None
-    assert row[0] == HOLD_SEATS.split("$$")[1]
+        migrated = link.execute(DEFINITION, (name,)).fetchone()
+        link.execute(f"DROP FUNCTION {name}".encode())
+        link.execute(text.encode())
+        assert link.execute(DEFINITION, (name,)).fetchone() == migrated

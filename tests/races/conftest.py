@@ -9,6 +9,7 @@ import pytest
 from concert.factory import ConcertApp
 from concert.ground.database import connection
 from concert.ground.settings import Settings
+from concert.payments.queries import PAY_RESERVATION
 from concert.reservations.queries import HOLD_SEATS
 from tests.races.crew import Crew
 from tests.races.sabotage import Sabotage
@@ -29,3 +30,4 @@ def sabotage(app: ConcertApp) -> Iterator[Sabotage]:
         yield Sabotage()
         with connection() as link:
             link.execute(HOLD_SEATS)
+            link.execute(PAY_RESERVATION)

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from concert.ground.database import connection
+from concert.payments.queries import PAY_RESERVATION
 from concert.reservations.queries import HOLD_SEATS
 
 
 class Sabotage:
-    """Installs a ``hold_seats`` without some of its guards; the fixture puts it right again."""
+    """Installs functions without some of their guards; the fixture puts them right again."""
 
     def hold_seats(self, *changes: tuple[str, str]) -> None:
         """Replace passages of the function's text."""
         with connection() as link:
             link.execute(spoiled(HOLD_SEATS, *changes))
+
+    def pay_reservation(self, *changes: tuple[str, str]) -> None:
+        """Replace passages of the function's text."""
+        with connection() as link:
+            link.execute(spoiled(PAY_RESERVATION, *changes))
 
 
 def spoiled(text: str, *changes: tuple[str, str]) -> str:

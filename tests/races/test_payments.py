@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from concert.ground.database import connection
-from concert.payments.queries import LOCK_HELD, PAY_SEAT
+from concert.payments.queries import LOCK_HELD
 from concert.reservations.queries import RELEASE, TIDY_LAPSED
 from concert.reservations.service import tidy_expired
 from concert.wallet.service import CHARGE
@@ -114,17 +114,16 @@ def test_paying_and_holding_at_the_deadline_give_a_seat_to_one_person_only(
 
 
 def test_control_a_payment_that_ignores_the_deadline_takes_money_after_it(
-    rush: Sale, crew: Crew
+    rush: Sale, crew: Crew, sabotage: Sabotage
 ) -> None:
-    heedless = spoiled(
-        PAY_SEAT,
-        (" AND r.held_until > statement_timestamp()\n    FOR UPDATE", "\n    FOR UPDATE"),
-        (" AND s.held_until > statement_timestamp()", ""),
-        (" AND s.reservation_id = r.id", ""),
-        ("SELECT s.reservation_id FROM seats s\n        WHERE s.performance_id = %(performance)s AND s.seat_no = %(seat)s",
-         "SELECT l.id FROM reservations l WHERE l.user_id = %(user)s"),
+    sabotage.pay_reservation(
+        (" AND r.held_until > pay_reservation.paid_at", ""),
+        (" AND s.held_until > pay_reservation.paid_at", ""),
+        ("s.reservation_id = held AND ", ""),
+        ("SELECT s.reservation_id INTO held FROM seats s\n        WHERE s.performance_id = performance AND s.seat_no = seat",
+         "SELECT l.id INTO held FROM reservations l WHERE l.user_id = payer"),
     )  # fmt: skip
-    paid, _ = at_the_deadline(rush, crew, {(PAYMENTS, "PAY_SEAT"): heedless})
+    paid, _ = at_the_deadline(rush, crew)
     assert any(paid[n].status == 200 for n in OVER)
 
 
@@ -159,18 +158,17 @@ def test_paying_twice_at_once_is_one_payment_and_one_debit(rush: Sale, crew: Cre
 
 
 def test_control_without_lock_and_unique_key_paying_twice_debits_twice(
-    rush: Sale, crew: Crew
+    rush: Sale, crew: Crew, sabotage: Sabotage
 ) -> None:
-    careless = spoiled(
-        PAY_SEAT,
-        ("    FOR UPDATE\n), locked", "), locked"),
-        (" FOR UPDATE OF s", ""),
-        ("(SELECT count(*) FROM locked)", f"(SELECT count(*) FROM locked) AND {PAUSE}"),
+    sabotage.pay_reservation(
+        ("    FOR UPDATE OF r;", ";"),
+        ("FOR UPDATE  -- guard: seats in number order", ""),
+        ("    IF amount = 0 THEN", "    PERFORM pg_sleep(0.3);\n    IF amount = 0 THEN"),
     )
     with connection() as link:
         link.execute("ALTER TABLE payments DROP CONSTRAINT uq_payments_reservation_id")
         try:
-            _, balance = paying_at_once(rush, crew, {(PAYMENTS, "PAY_SEAT"): careless})
+            _, balance = paying_at_once(rush, crew)
             assert balance < 9 * PRICE
             assert "a reservation has two payments" in contradictions(rush)
         finally:

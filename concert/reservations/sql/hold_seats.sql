@@ -5,6 +5,10 @@
 -- user's other requests have just held. It is one round trip all the same, and no
 -- lock waits for a client.
 --
+-- Its statements are planned once a connection. PostgreSQL would plan those with an array of seats
+-- anew each time, which is a fifth of a hold of several; that one plan is good whatever the
+-- values is sure where every table is read by an index.
+--
 -- wanted: the seats; or, where `together` is given, several choices of so many seats one after
 -- another, the best first: the first of them that is free, and that nobody is taking at this
 -- moment, is held. Nothing is waited for then, so many people at once do not queue for one choice.
@@ -23,7 +27,7 @@ CREATE OR REPLACE FUNCTION hold_seats(
     rehold interval DEFAULT interval '0', lapsed_limit integer DEFAULT NULL,
     OUT outcome text, OUT used bigint, OUT seats smallint[], OUT prices integer[], OUT amount integer,
     OUT held_at timestamptz, OUT held_until timestamptz
-) LANGUAGE plpgsql AS $$
+) LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 DECLARE
     size integer := coalesce(together, cardinality(wanted));
     choice smallint[] := wanted;
