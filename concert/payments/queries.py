@@ -31,16 +31,6 @@ WITH reservation AS (
 )
 SELECT r.amount FROM reservation r WHERE cardinality(r.seat_nos) = (SELECT count(*) FROM locked)"""
 
-# Complete a place after all, where two payments at once each saw the other's hold.
-COMPLETE_IF_NOTHING_HELD = """
-INSERT INTO completed_places (room_slug, user_id, sequence)
-SELECT %(room)s::varchar, %(user)s::uuid, %(sequence)s::bigint WHERE NOT EXISTS (
-    SELECT 1 FROM reservations r
-    JOIN performances p ON p.id = r.performance_id JOIN concerts c ON c.id = p.concert_id
-    WHERE r.user_id = %(user)s AND c.room_slug = %(room)s
-      AND r.status = 'held' AND r.held_until > statement_timestamp())
-ON CONFLICT DO NOTHING RETURNING true"""
-
 # What a user has had of one seat of one performance, the newest first.
 HISTORY_OF_SEAT = """
 SELECT id, status FROM reservations

@@ -232,7 +232,7 @@ def _pay(
     payment = once(attempt, Payment, work)
     if completed is not None:
         # First what gives the slot to the next in line: pages learn of seats in other ways, too.
-        if completed or _completed_after_all(token):
+        if completed:
             _complete(token)
         events.publish_seats(payment.performance_id, payment.seat_nos, "sold", token.user_id)
     return payment
@@ -337,17 +337,6 @@ def _is_held(user_id: UUID, which: Which) -> bool:
     statement = queries.IS_RESERVATION_HELD if by_itself else queries.IS_SEAT_HELD
     with connection() as link:
         return link.execute(statement, {**which.names, "user": user_id}).fetchone() is not None
-
-
-def _completed_after_all(token: QueueToken) -> bool:
-    asked = {"room": token.room, "user": token.user_id, "sequence": token.sequence}
-    try:
-        with connection() as link:
-            return link.execute(queries.COMPLETE_IF_NOTHING_HELD, asked).fetchone() is not None
-    except Unavailable:
-        # The payment is made, and says so. The visit ends by its time.
-        log.warning("place_not_completed", room=token.room)
-        return False
 
 
 def _complete(token: QueueToken) -> None:

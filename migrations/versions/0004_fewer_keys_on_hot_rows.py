@@ -230,6 +230,7 @@ BEGIN
     WHERE s.performance_id = pay_reservation.performance_id AND s.seat_no = ANY (pay_reservation.seat_nos);
     UPDATE reservations r SET status = 'paid' WHERE r.id = held;
 
+    -- Two payments of one user meet at the wallet, so the later one sees what the first has paid.
     INSERT INTO completed_places (room_slug, user_id, sequence)
     SELECT behind, payer, place
     WHERE behind = room AND NOT EXISTS (
