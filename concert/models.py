@@ -2,13 +2,17 @@
 
 from concert.accounts.models import User
 from concert.catalogue.models import Concert, Performance, Seat
+from concert.ground.audit import AuditEntry
 from concert.ground.idempotency import IdempotencyKey
 from concert.payments.models import Payment
 from concert.reservations.models import Reservation
+from concert.staff.models import ApiKey, StaffLink, StaffMember, StaffSession
 from concert.waiting_room.models import CompletedPlace, Room
 from concert.wallet.models import Wallet, WalletEntry
 
 __all__ = [
+    "ApiKey",
+    "AuditEntry",
     "CompletedPlace",
     "Concert",
     "IdempotencyKey",
@@ -17,6 +21,9 @@ __all__ = [
     "Reservation",
     "Room",
     "Seat",
+    "StaffLink",
+    "StaffMember",
+    "StaffSession",
     "User",
     "Wallet",
     "WalletEntry",

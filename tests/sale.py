@@ -25,7 +25,11 @@ NEW_YEARS_EVE = datetime(2030, 12, 31, 19, 0, tzinfo=SEOUL)
 
 EMPTY = """
 TRUNCATE users, concerts, performances, seats, reservations, wallets, wallet_entries, payments,
-    completed_places, ended_places, idempotency_keys RESTART IDENTITY CASCADE;
+    completed_places, ended_places, idempotency_keys, staff, staff_links, staff_sessions, api_keys
+    RESTART IDENTITY CASCADE;
+ALTER TABLE audit_log DISABLE TRIGGER audit_log_append_only;
+TRUNCATE audit_log RESTART IDENTITY;
+ALTER TABLE audit_log ENABLE ALWAYS TRIGGER audit_log_append_only;
 DELETE FROM rooms;
 INSERT INTO rooms (slug) VALUES ('main')"""
 
@@ -36,7 +40,11 @@ UPDATE performances SET sales_open_at = sales_open_at - {0}, sales_close_at = sa
 UPDATE idempotency_keys SET created_at = created_at - {0};
 UPDATE completed_places SET completed_at = completed_at - {0};
 UPDATE ended_places SET ended_at = ended_at - {0};
-UPDATE rooms SET short_since = short_since - {0}"""
+UPDATE rooms SET short_since = short_since - {0};
+UPDATE staff_links SET expires_at = expires_at - {0};
+UPDATE staff_sessions SET created_at = created_at - {0}, expires_at = expires_at - {0},
+    last_seen_at = last_seen_at - {0}, ended_at = ended_at - {0};
+UPDATE api_keys SET expires_at = expires_at - {0}, last_used_at = last_used_at - {0}"""
 
 
 @dataclass

@@ -14,6 +14,7 @@ from concert.api import (
     payments,
     reservations,
     rooms,
+    staff,
     waiting_room,
     wallet,
 )
@@ -23,7 +24,17 @@ from concert.ground.parts import keep
 
 __all__ = ["answer_error", "open_express_door", "register"]
 
-FEATURES = (accounts, waiting_room, catalogue, reservations, wallet, payments, organiser, rooms)
+FEATURES = (
+    accounts,
+    waiting_room,
+    catalogue,
+    reservations,
+    wallet,
+    payments,
+    organiser,
+    staff,
+    rooms,
+)
 
 
 def register(app: OpenAPI) -> None:

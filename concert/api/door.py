@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Literal, TypeVar
@@ -17,6 +16,7 @@ from werkzeug.exceptions import HTTPException, UnsupportedMediaType
 from concert.accounts.service import user_of_token
 from concert.api import problems
 from concert.catalogue.service import concert_of
+from concert.ground.audit import Actor
 from concert.ground.errors import (
     AmbiguousDate,
     BadRequest,
@@ -27,13 +27,15 @@ from concert.ground.errors import (
     every_error,
 )
 from concert.ground.idempotency import Attempt
-from concert.ground.limits import Limits, network_of
-from concert.ground.parts import part
-from concert.ground.settings import Settings
+from concert.ground.limits import guarded, network_of
+from concert.ground.signing import pseudonym
+from concert.staff.access import COOKIE, Caller, Role, check_csrf, let_in, need_of
+from concert.staff.keys import caller_of_key
+from concert.staff.service import caller_of_session
 from concert.waiting_room import service as waiting_room
 from concert.waiting_room.tokens import QueueToken, queue_token_of
 
-Kind = Literal["user", "queue", "user_or_queue", "organiser"]
+Kind = Literal["user", "queue", "user_or_queue"]
 _RETRY_AFTER = {
     "Retry-After": {
         "description": "Seconds after which to try again.",
@@ -75,6 +77,17 @@ def takes(kind: Kind, *, admitted: bool = False) -> Callable[[View], View]:
         return view
 
     return mark
+
+
+def for_staff(role: Role = "organiser", *, keys: bool = True) -> list[dict[str, list[str]]]:
+    """What a call that ``needs`` this role takes, for the OpenAPI document."""
+    return [{role if keys else "root": []}, {"session": [], "page": []}]
+
+
+def actor() -> Actor:
+    """Who is calling, as the audit log has it; for calls that say who they need."""
+    caller: Caller = g.caller
+    return caller.acting(g.get("request_id"), pseudonym(network_of(request.remote_addr or "")))
 
 
 def security(kind: Kind) -> list[dict[str, list[str]]]:
@@ -168,13 +181,17 @@ def _answer_in_order(error: Exception) -> Response:
 def _authenticate() -> None:
     g.idempotency_key = request.headers.get("Idempotency-Key")
     view = current_app.view_functions.get(request.endpoint or "")
+    if request.method == "OPTIONS":
+        return
+    need = need_of(view)
+    if need is not None:
+        g.caller = let_in(_caller(), need)
+        return
     kind: Kind | None = getattr(view, "__token_kind__", None)
-    if kind is None or request.method == "OPTIONS":
+    if kind is None:
         return
     token = _bearer_token()
-    if kind == "organiser":
-        _check_organiser(token)
-    elif kind == "user":
+    if kind == "user":
         g.user_id = user_of_token(token)
     elif kind == "queue":
         g.queue_token = queue_token_of(token)
@@ -193,17 +210,15 @@ def _bearer_token() -> str:
     return token
 
 
-def _check_organiser(token: str) -> None:
-    settings, limits = part(Settings), part(Limits)
-    address = network_of(request.remote_addr or "")
-    # Whoever has guessed too often is not told whether the next guess is right.
-    limits.check("key guesses", address)
-    # WSGI hands a header's bytes over as Latin-1; a key in another script is UTF-8.
-    if not settings.organiser_key or not hmac.compare_digest(
-        token.encode("latin-1", "replace"), settings.organiser_key.encode()
-    ):
-        limits.count("key guesses", address)
-        raise TokenInvalid("This is not the organiser's key.")
+def _caller() -> Caller | None:
+    """Which of the staff is calling: with a key, or with the cookie of a session and a page's token."""
+    session = request.cookies.get(COOKIE, "")
+    if session and "Authorization" not in request.headers:
+        caller = caller_of_session(session)
+        check_csrf(request.method, session, request.headers.get("X-CSRF-Token", ""))
+        return caller
+    key = _bearer_token()
+    return guarded(network_of(request.remote_addr or ""), lambda: caller_of_key(key))
 
 
 def _user_of_either(token: str) -> UUID:

@@ -34,7 +34,27 @@ def _bearer(description: str) -> SecurityScheme:
 SECURITY_SCHEMES: dict[str, Any] = {
     "user": _bearer("The `user_token` of `POST /v1/users`: who you are."),
     "queue": _bearer("The `queue_token` of `POST /v1/enqueues`: your place in line."),
-    "organiser": _bearer("The organiser's key."),
+    "organiser": _bearer(
+        "The root key (`CONCERT_ORGANISER_KEY`), or an API key with the scope `organiser`."
+    ),
+    "root": _bearer("The root key; no API key."),
+    "session": SecurityScheme.model_validate(
+        {
+            "type": "apiKey",
+            "in": "cookie",
+            "name": "concert_staff",
+            "description": "The session of somebody with the role, signed in by a link of theirs.",
+        }
+    ),
+    "page": SecurityScheme.model_validate(
+        {
+            "type": "apiKey",
+            "in": "header",
+            "name": "X-CSRF-Token",
+            "description": "Beside a session, for whatever changes something: "
+            "`csrf-token` in the head of any page for staff.",
+        }
+    ),
 }
 
 DOCS_POLICY = (

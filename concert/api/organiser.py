@@ -7,7 +7,7 @@ from typing import Any
 from flask import Response
 
 from concert.api.catalogue import listed_document
-from concert.api.door import answer, answers, new_door, security, takes
+from concert.api.door import actor, answer, answers, for_staff, new_door
 from concert.api.schemas import (
     ConcertAnswer,
     ConcertPath,
@@ -20,60 +20,69 @@ from concert.api.schemas import (
 from concert.api.schemas import NewDate as NewDateAsked
 from concert.catalogue.service import NewDate, add_dates, concert_listed, create_concert
 from concert.ground.errors import BadRequest
+from concert.staff.access import needs
 from concert.waiting_room.records import Room
 from concert.waiting_room.rooms import change_room, create_room
 
-door = new_door("organiser", "Making concerts and setting rooms; with the organiser's key.")
+door = new_door("organiser", "Making concerts and setting rooms; for organisers.")
 
 
 @door.post(
     "/concerts",
     summary="Create a concert with its dates",
-    security=security("organiser"),
-    responses=answers({201: ConcertAnswer}, 400, 401, 404, 413, 415, 429),
+    security=for_staff(),
+    responses=answers({201: ConcertAnswer}, 400, 401, 403, 404, 413, 415, 429),
 )
-@takes("organiser")
+@needs("organiser")
 def post_concert(body: NewConcert) -> Response:
     """Every date gets its seats, numbered from 1."""
-    concert = create_concert(body.title, body.venue, body.room, _new_dates(body.dates))
+    concert = create_concert(
+        body.title,
+        body.venue,
+        body.room,
+        _new_dates(body.dates),
+        actor=actor(),
+        reason=body.reason,
+    )
     return answer(listed_document(concert_listed(concert.concert_id)), 201)
 
 
 @door.post(
     "/concerts/<concert_id>/dates",
     summary="Add dates to a concert",
-    security=security("organiser"),
-    responses=answers({201: ConcertAnswer}, 400, 401, 404, 413, 415, 429),
+    security=for_staff(),
+    responses=answers({201: ConcertAnswer}, 400, 401, 403, 404, 413, 415, 429),
 )
-@takes("organiser")
+@needs("organiser")
 def post_dates(path: ConcertPath, body: NewDates) -> Response:
     """Returns the concert with all its dates."""
-    add_dates(path.concert_id, _new_dates(body.dates))
+    add_dates(path.concert_id, _new_dates(body.dates), actor=actor(), reason=body.reason)
     return answer(listed_document(concert_listed(path.concert_id)), 201)
 
 
 @door.patch(
     "/rooms/<slug>",
     summary="Change some of a room's settings",
-    security=security("organiser"),
-    responses=answers({200: RoomAnswer}, 400, 401, 404, 413, 415, 429),
+    security=for_staff(),
+    responses=answers({200: RoomAnswer}, 400, 401, 403, 404, 413, 415, 429),
 )
-@takes("organiser")
+@needs("organiser")
 def patch_room(path: RoomPath, body: RoomChanges) -> Response:
     """Every instance acts on them at once."""
-    return answer(room_document(change_room(path.slug, _changes(body))))
+    changed = change_room(path.slug, _changes(body), actor=actor(), reason=body.reason)
+    return answer(room_document(changed))
 
 
 @door.put(
     "/rooms/<slug>",
     summary="Make a room, or change it",
-    security=security("organiser"),
-    responses=answers({200: RoomAnswer, 201: RoomAnswer}, 400, 401, 413, 415, 429),
+    security=for_staff(),
+    responses=answers({200: RoomAnswer, 201: RoomAnswer}, 400, 401, 403, 413, 415, 429),
 )
-@takes("organiser")
+@needs("organiser")
 def put_room(path: RoomPath, body: RoomChanges) -> Response:
     """What is left out is as usual in a new room, and as it was in one that is there."""
-    room, made = create_room(path.slug, _changes(body))
+    room, made = create_room(path.slug, _changes(body), actor=actor(), reason=body.reason)
     return answer(room_document(room), 201 if made else 200)
 
 
@@ -99,7 +108,7 @@ def _new_dates(dates: list[NewDateAsked]) -> list[NewDate]:
 
 def _changes(body: RoomChanges) -> dict[str, Any]:
     """The settings that the request names; only ``opens_at`` may be null."""
-    changes = body.model_dump(exclude_unset=True)
+    changes = body.model_dump(exclude_unset=True, exclude={"reason"})
     for name, value in changes.items():
         if value is None and name != "opens_at":
             raise BadRequest(f"{name} must not be null.")

@@ -25,6 +25,7 @@ EXAMPLE_USER = "5f0c6f2e-6f1b-4a43-9d7c-2a4f1f0b7c11"
 EXAMPLE_RESERVATION = "0b9f6f5e-57a3-4a0e-8a44-53a1d2c8a3de"
 EXAMPLE_PAYMENT = "7f8e4cbe-10a4-4b8e-9f0b-4a9b6c1e2d3f"
 SLUG = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"
+NO_NUL = r"^[^\x00]*$"
 EXAMPLE_TOKEN = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.e30.c2lnbmF0dXJl"
 
 
@@ -199,6 +200,14 @@ class Entries(Asked):
     )
 
 
+class Reasoned(Asked):
+    """A change that is kept in the audit log."""
+
+    reason: StrictStr | None = Field(
+        None, max_length=500, description="Why; kept in the audit log with the change."
+    )
+
+
 class NewDate(Asked):
     starts_at: Moment = Field(json_schema_extra={"example": "2026-12-24T19:00:00+09:00"})
     capacity: StrictInt = Field(50, ge=1, le=20_000)
@@ -207,7 +216,7 @@ class NewDate(Asked):
     sales_close_at: Moment | None = Field(None, description="Left out: when it starts.")
 
 
-class NewConcert(Asked):
+class NewConcert(Reasoned):
     title: StrictStr = Field(
         min_length=1, max_length=200, json_schema_extra={"example": "Winter Songs"}
     )
@@ -218,11 +227,11 @@ class NewConcert(Asked):
     dates: list[NewDate] = Field(min_length=1, max_length=100)
 
 
-class NewDates(Asked):
+class NewDates(Reasoned):
     dates: list[NewDate] = Field(min_length=1, max_length=100)
 
 
-class RoomChanges(Asked):
+class RoomChanges(Reasoned):
     capacity: StrictInt | None = Field(
         None, ge=1, le=1_000_000, description="Most people inside at once."
     )
@@ -233,6 +242,59 @@ class RoomChanges(Asked):
     visit_seconds: StrictInt | None = Field(None, ge=1, le=86_400, description="Time for a visit.")
     opens_at: Moment | None = Field(None, description="Nobody enters before it; null: it is open.")
     paused: StrictBool | None = Field(None, description="Nobody enters while it is true.")
+
+
+Role = Literal["organiser", "box-office", "door"]
+EXAMPLE_KEY = "ck_live_T3Zk9a"
+
+
+class KeyPath(Asked):
+    key_id: Decimal = Field(ge=1, le=2**63 - 1, json_schema_extra={"example": 1})
+
+
+class StaffPath(Asked):
+    staff_id: Decimal = Field(ge=1, le=2**63 - 1, json_schema_extra={"example": 1})
+
+
+class Why(Asked):
+    reason: str | None = Field(
+        None, max_length=500, pattern=NO_NUL, description="Why; kept in the audit log."
+    )
+
+
+class NewKey(Reasoned):
+    name: StrictStr = Field(
+        min_length=1, max_length=80, json_schema_extra={"example": "till at the north gate"}
+    )
+    scope: Role = Field(description="The role that the key may act in.")
+    expires_at: Moment | None = Field(None, description="Left out: until it is revoked.")
+
+
+class Rotation(Reasoned):
+    overlap_hours: StrictInt = Field(
+        24, ge=0, le=2160, description="How many hours the key before it is still good."
+    )
+
+
+class NewPerson(Reasoned):
+    name: StrictStr = Field(min_length=1, max_length=80, json_schema_extra={"example": "Mina"})
+    role: Role
+
+
+class WhichEntries(Asked):
+    """Which lines of the audit log; what is left out leaves all."""
+
+    actor_kind: Literal["root", "key", "staff", "command", "system"] | None = None
+    actor_id: Decimal | None = Field(None, ge=1, le=2**63 - 1)
+    verb: str | None = Field(None, max_length=40, pattern=NO_NUL)
+    subject_kind: str | None = Field(None, max_length=20, pattern=NO_NUL)
+    subject_id: str | None = Field(None, max_length=80, pattern=NO_NUL)
+    since: Moment | None = None
+    until: Moment | None = Field(None, description="The first moment after them.")
+    limit: Decimal = Field(50, ge=1, le=200)
+    cursor: Decimal | None = Field(
+        None, ge=1, le=2**63 - 1, description="`next` of the page before."
+    )
 
 
 # Answers.
@@ -414,3 +476,67 @@ class RoomAnswer(BaseModel):
     visit_seconds: int
     opens_at: dt.datetime | None
     paused: bool
+
+
+class KeyAnswer(BaseModel):
+    key_id: int
+    name: str
+    scope: Role
+    prefix: str = Field(description="How it begins.", json_schema_extra={"example": EXAMPLE_KEY})
+    created_at: dt.datetime
+    expires_at: dt.datetime | None
+    last_used_at: dt.datetime | None = Field(description="To the minute.")
+
+
+class NewKeyAnswer(KeyAnswer):
+    key: str = Field(description="The key itself, told this once.")
+
+
+class KeysAnswer(BaseModel):
+    keys: list[KeyAnswer]
+
+
+class PersonAnswer(BaseModel):
+    staff_id: int
+    name: str
+    role: Role
+    created_at: dt.datetime
+
+
+class LinkAnswer(PersonAnswer):
+    code: str = Field(description="Opens `/staff/enter/<code>`, once.")
+    link: str = Field(description="The same as an address.")
+    expires_at: dt.datetime
+
+
+class PeopleAnswer(BaseModel):
+    staff: list[PersonAnswer]
+
+
+class AuditActorAnswer(BaseModel):
+    kind: Literal["root", "key", "staff", "command", "system"]
+    id: int | None
+    name: str | None = Field(description="As it was called then.")
+
+
+class AuditSubjectAnswer(BaseModel):
+    kind: str
+    id: str
+
+
+class AuditEntryAnswer(BaseModel):
+    id: int
+    at: dt.datetime
+    actor: AuditActorAnswer
+    verb: str
+    subject: AuditSubjectAnswer
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+    reason: str | None
+    request_id: str | None
+    origin: str | None = Field(description="A keyed digest of the network that it came from.")
+
+
+class AuditLogAnswer(BaseModel):
+    entries: list[AuditEntryAnswer]
+    next: int | None = Field(description="Give it as `cursor` for the page after; null: no more.")

@@ -13,6 +13,7 @@ import psycopg
 from flask import Flask
 
 from concert.catalogue.models import HIGHEST_PRICE, LARGEST_CAPACITY, LONGEST_TITLE
+from concert.ground.audit import SYSTEM, Actor, record
 from concert.ground.budget import within
 from concert.ground.database import Connection, connection
 from concert.ground.errors import AmbiguousDate, BadRequest, NotFound, SalesNotOpen
@@ -240,7 +241,15 @@ def require_seats(performance: Performance, seat_nos: Sequence[int]) -> tuple[in
     return tuple(sorted(seat_nos))
 
 
-def create_concert(title: str, venue: str, room: str, dates: Sequence[NewDate]) -> Concert:
+def create_concert(
+    title: str,
+    venue: str,
+    room: str,
+    dates: Sequence[NewDate],
+    *,
+    actor: Actor = SYSTEM,
+    reason: str | None = None,
+) -> Concert:
     """Make a concert with its dates and their seats.
 
     Raises:
@@ -255,10 +264,18 @@ def create_concert(title: str, venue: str, room: str, dates: Sequence[NewDate]) 
             raise NotFound(f"There is no room {room!r}.") from error
         assert row is not None
         performances = _create_performances(link, row[0], dates)
+        after = {"title": title, "venue": venue, "room": room, "dates": _told(performances)}
+        record(link, actor, "create_concert", "concert", row[0], after=after, reason=reason)
     return Concert(row[0], title, venue, room, performances)
 
 
-def add_dates(concert_id: int, dates: Sequence[NewDate]) -> Concert:
+def add_dates(
+    concert_id: int,
+    dates: Sequence[NewDate],
+    *,
+    actor: Actor = SYSTEM,
+    reason: str | None = None,
+) -> Concert:
     """Give a concert further dates.
 
     Raises:
@@ -267,7 +284,9 @@ def add_dates(concert_id: int, dates: Sequence[NewDate]) -> Concert:
     """
     with within(MAKING_SECONDS), connection() as link, link.transaction():
         _read_concert(link, concert_id)
-        _create_performances(link, concert_id, dates)
+        performances = _create_performances(link, concert_id, dates)
+        after = {"dates": _told(performances)}
+        record(link, actor, "add_dates", "concert", concert_id, after=after, reason=reason)
     return _read_again(concert_id)
 
 
@@ -355,6 +374,12 @@ def _create_performances(
         raise BadRequest(f"At most {MOST_DATES_AT_ONCE} dates at once.")
     made = [_create_performance(link, concert_id, new) for new in dates]
     return tuple(sorted(made, key=lambda performance: performance.starts_at))
+
+
+def _told(performances: Sequence[Performance]) -> list[dict[str, Any]]:
+    """Dates as the audit log has them."""
+    told = ("performance_id", "starts_at", "price", "capacity", "sales_open_at", "sales_close_at")
+    return [{name: getattr(one, name) for name in told} for one in performances]
 
 
 def _create_performance(link: Connection, concert_id: int, new: NewDate) -> Performance:

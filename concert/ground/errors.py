@@ -96,6 +96,22 @@ class NotYours(DomainError):
     title = "This is somebody else's"
 
 
+class RoleTooSmall(DomainError):
+    """It is known who this is, and their role does not allow it."""
+
+    code = "role_too_small"
+    status = 403
+    title = "Your role does not allow this"
+
+
+class CsrfMissing(DomainError):
+    """A call with the cookie of a session does not prove that it comes from a page of ours."""
+
+    code = "csrf_missing"
+    status = 403
+    title = "The page's token is missing"
+
+
 class NotFound(DomainError):
     code = "not_found"
     status = 404
@@ -196,6 +212,12 @@ class AlreadyPaid(DomainError):
     code = "already_paid"
     status = 409
     title = "This is paid already"
+
+
+class NameTaken(DomainError):
+    code = "name_taken"
+    status = 409
+    title = "This name is in use"
 
 
 class IdempotencyConflict(DomainError):

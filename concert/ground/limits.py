@@ -10,13 +10,13 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from ipaddress import IPv6Address, ip_address
-from typing import Literal
+from typing import Literal, TypeVar
 
 from flask import Flask
 
-from concert.ground.errors import RateLimited
+from concert.ground.errors import NotFound, RateLimited, TokenInvalid
 from concert.ground.parts import keep, part
 from concert.ground.settings import Settings
 
@@ -24,6 +24,7 @@ MINUTE = 60.0
 # How many are remembered before those who may do everything again are forgotten.
 FEW = 10_000
 
+T = TypeVar("T")
 What = Literal["new users", "key guesses", "charges", "holds", "streams", "streams of an address"]
 
 
@@ -95,6 +96,22 @@ def limit(what: What, who: Hashable) -> None:
         RateLimited: they have done it as often in the last minute as they may, on this process.
     """
     part(Limits).count(what, who)
+
+
+def guarded(address: str, look_up: Callable[[], T]) -> T:
+    """Look a secret up that somebody has sent; a wrong one counts as a guess of their address.
+
+    Raises:
+        RateLimited: they have guessed too often; they are not told whether this one is right.
+        TokenInvalid, NotFound: it is wrong.
+    """
+    limits = part(Limits)
+    limits.check("key guesses", address)
+    try:
+        return look_up()
+    except (TokenInvalid, NotFound):
+        limits.count("key guesses", address)
+        raise
 
 
 def network_of(address: str) -> str:

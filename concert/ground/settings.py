@@ -36,6 +36,12 @@ class Settings(BaseSettings):
     user_token_days: int = Field(90, alias="CONCERT_USER_TOKEN_DAYS", ge=1, le=3650)
     queue_token_hours: int = Field(24, alias="CONCERT_QUEUE_TOKEN_HOURS", ge=1, le=24 * 30)
 
+    # Staff.
+    public_url: str = Field("", alias="CONCERT_PUBLIC_URL")
+    staff_link_minutes: int = Field(15, alias="CONCERT_STAFF_LINK_MINUTES", ge=1, le=1440)
+    staff_session_hours: int = Field(12, alias="CONCERT_STAFF_SESSION_HOURS", ge=1, le=24 * 30)
+    staff_idle_minutes: int = Field(120, alias="CONCERT_STAFF_IDLE_MINUTES", ge=1, le=24 * 60)
+
     # The sale.
     hold_seconds: int = Field(300, alias="HOLD_SECONDS", ge=1, le=86_400)
     max_seats_per_user: int = Field(4, alias="MAX_SEATS_PER_USER", ge=1, le=100)
@@ -89,6 +95,13 @@ class Settings(BaseSettings):
         if url and not url.startswith(("redis://", "rediss://", "unix://")):
             raise ValueError("must start with redis://, rediss:// or unix://")
         return url
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_an_address(cls, url: str) -> str:
+        if url and not url.startswith(("https://", "http://")):
+            raise ValueError("must start with https:// or http://")
+        return url.rstrip("/")
 
     @field_validator("timezone")
     @classmethod

@@ -113,6 +113,12 @@ def verify_code(kind: str, code: str) -> bytes:
     return content
 
 
+def pseudonym(value: str) -> str:
+    """A short keyed digest: equal values can be seen to be equal, as long as the key is the same."""
+    content = b"concert pseudonym\0" + value.encode()
+    return hmac.digest(_keys()[0].encode(), content, hashlib.sha256)[:8].hex()
+
+
 def _code_signature(key: str, kind: str, content: bytes) -> bytes:
     signed = f"concert code {kind}\0".encode() + content
     return hmac.digest(key.encode(), signed, hashlib.sha256)[:CODE_SIGNATURE_BYTES]

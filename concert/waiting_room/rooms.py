@@ -10,7 +10,8 @@ from typing import Any
 
 import structlog
 
-from concert.ground.database import connection
+from concert.ground.audit import SYSTEM, Actor, record
+from concert.ground.database import Connection, connection
 from concert.ground.errors import BadRequest, DomainError, NotFound, Unavailable
 from concert.ground.redis_client import redis, unavailable_on_failure
 from concert.waiting_room.keys import room_keys
@@ -86,7 +87,9 @@ def list_rooms() -> list[Room]:
         return [Room(*row) for row in link.execute(LIST).fetchall()]
 
 
-def create_room(slug: str, changes: Mapping[str, Any]) -> tuple[Room, bool]:
+def create_room(
+    slug: str, changes: Mapping[str, Any], *, actor: Actor = SYSTEM, reason: str | None = None
+) -> tuple[Room, bool]:
     """Make a room, or change the one that is there; says whether it was made.
 
     Raises:
@@ -96,12 +99,15 @@ def create_room(slug: str, changes: Mapping[str, Any]) -> tuple[Room, bool]:
     if len(slug) > LONGEST_SLUG or not re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", slug):
         raise BadRequest(f"A room's name has 1 to {LONGEST_SLUG} of a-z, 0-9 and - between them.")
     _check(changes)
-    with connection() as link:
+    with connection() as link, link.transaction():
         made = link.execute(CREATE, (slug,)).fetchone() is not None
-    return change_room(slug, changes), made
+        room = _changed(link, slug, changes, actor, reason, made=made)
+    return _in_effect(room), made
 
 
-def change_room(slug: str, changes: Mapping[str, Any]) -> Room:
+def change_room(
+    slug: str, changes: Mapping[str, Any], *, actor: Actor = SYSTEM, reason: str | None = None
+) -> Room:
     """Change some of a room's settings; every instance acts on them at once.
 
     Raises:
@@ -111,17 +117,8 @@ def change_room(slug: str, changes: Mapping[str, Any]) -> Room:
     """
     _check(changes)
     with connection() as link, link.transaction():
-        row = link.execute(LOCK, (slug,)).fetchone()
-        if row is None:
-            raise NotFound("There is no such room.")
-        changed = link.execute(CHANGE, {**asdict(Room(*row)), **changes}).fetchone()
-        assert changed is not None
-    try:
-        return mirror_room(Room(*changed))
-    except Unavailable as error:
-        # The next tick mirrors every room again, as soon as Redis is back.
-        log.warning("room_not_mirrored", room=slug)
-        raise NotYetInEffect() from error
+        room = _changed(link, slug, changes, actor, reason)
+    return _in_effect(room)
 
 
 def room_state(slug: str) -> RoomState:
@@ -157,6 +154,43 @@ def room_state(slug: str) -> RoomState:
         admissions_per_minute=None if measured is None else round(measured * 60, 1),
         resumes_at=datetime.fromtimestamp(resumes_ms / 1000, UTC) if resumes_ms > now_ms else None,
     )
+
+
+def _changed(
+    link: Connection,
+    slug: str,
+    changes: Mapping[str, Any],
+    actor: Actor,
+    reason: str | None,
+    *,
+    made: bool = False,
+) -> Room:
+    """Write the changes down, and the line of the audit log with them where they change anything."""
+    row = link.execute(LOCK, (slug,)).fetchone()
+    if row is None:
+        raise NotFound("There is no such room.")
+    room = Room(*row)
+    changed = link.execute(CHANGE, {**asdict(room), **changes}).fetchone()
+    assert changed is not None
+    newer = Room(*changed)
+    before, after = (None if made else _settings(room, changes)), _settings(newer, changes)
+    if made or before != after:
+        verb = "create_room" if made else "change_room"
+        record(link, actor, verb, "room", slug, before=before, after=after, reason=reason)
+    return newer
+
+
+def _settings(room: Room, changes: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: getattr(room, name) for name in changes}
+
+
+def _in_effect(room: Room) -> Room:
+    try:
+        return mirror_room(room)
+    except Unavailable as error:
+        # The next tick mirrors every room again, as soon as Redis is back.
+        log.warning("room_not_mirrored", room=room.slug)
+        raise NotYetInEffect() from error
 
 
 def _check(changes: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The HTML door: pages for fans. It translates between forms and the services, and holds no rules."""
+"""The HTML door: pages for fans and for staff. It translates between forms and the services, and holds no rules."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from concert.web import (
     language,
     live,
     me,
+    organiser,
     seats,
+    staff,
+    staff_door,
     tickets,
     waiting_room,
     wallet,
@@ -22,7 +25,7 @@ from concert.web import (
 from concert.web.errors import answer_error
 
 # Each has a blueprint called ``pages``, made by ``door.new_pages``.
-FEATURES = (catalogue, waiting_room, seats, checkout, live, wallet, tickets, me)
+FEATURES = (catalogue, waiting_room, seats, checkout, live, wallet, tickets, me, staff, organiser)
 
 __all__ = ["answer_error", "register"]
 
@@ -33,5 +36,6 @@ def register(app: Flask, settings: Settings) -> None:
     assets.init_assets(app)
     formats.init_formats(app)
     door.init_door(app, settings)
+    staff_door.init_staff_door(app)
     for feature in FEATURES:
         app.register_blueprint(feature.pages)

@@ -24,6 +24,7 @@ from concert.ground.parts import part
 from concert.ground.settings import Settings
 from concert.ground.signing import verify
 from concert.reservations.service import Reservation, next_to_lapse
+from concert.staff.access import COOKIE as STAFF_COOKIE
 from concert.waiting_room.service import find_token
 from concert.waiting_room.tokens import QueueToken, queue_token_of
 from concert.web.here import in_language
@@ -282,9 +283,19 @@ def _user_of_cookie(token: str) -> UUID | None:
     return user_id
 
 
-def _keep_cookie(name: str, value: str, seconds: int) -> None:
+def keep_staff_session(token: str) -> None:
+    """Sign somebody of the staff in with this answer. No link from elsewhere brings this cookie along."""
+    _keep_cookie(STAFF_COOKIE, token, _settings().staff_session_hours * 3600, "Strict")
+
+
+def drop_staff_session() -> None:
+    """Take the cookie of a session of staff away with this answer."""
+    _keep_cookie(STAFF_COOKIE, "", 0, "Strict")
+
+
+def _keep_cookie(name: str, value: str, seconds: int, same_site: str = "Lax") -> None:
     """Set a cookie with this answer; 0 seconds take it away."""
-    g.setdefault("web_cookies", {})[name] = (value, seconds)
+    g.setdefault("web_cookies", {})[name] = (value, seconds, same_site)
 
 
 def _shared_context() -> dict[str, Any]:
@@ -320,14 +331,14 @@ def _finish(response: Response) -> Response:
 
 
 def _with_cookies(response: Response) -> Response:
-    cookies: dict[str, tuple[str, int]] = g.get("web_cookies", {})
-    for name, (value, seconds) in cookies.items():
+    cookies: dict[str, tuple[str, int, str]] = g.get("web_cookies", {})
+    for name, (value, seconds, same_site) in cookies.items():
         response.set_cookie(
             name,
             value,
             max_age=seconds,
             httponly=True,
-            samesite="Lax",
+            samesite=same_site,
             secure=_settings().env == "production",
         )
     return response

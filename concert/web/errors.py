@@ -39,7 +39,7 @@ RETRY_SECONDS = 5
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """What a page says of an error in the reader's language, and the ways on: ``back``, ``retry``, ``wallet``, ``home``.
+    """What a page says of an error in the reader's language, and the ways on: ``back``, ``retry``, ``wallet``, ``staff``, ``home``.
 
     ``text_of_form`` is said instead of ``text`` where a form met the error.
     """
@@ -164,6 +164,21 @@ EXPLAINED: dict[str, Explained] = {
         _("This is paid already"),
         _("The seats are yours. You find them under your tickets."),
         ("tickets",),
+    ),
+    "role_too_small": Explained(
+        _("This is not part of your role"),
+        _("You are signed in, but this page is for others. Ask your organiser if you need it."),
+        ("staff",),
+    ),
+    "csrf_missing": Explained(
+        _("This form is out of date"),
+        _("Open the page again and send the form once more. Nothing was changed."),
+        ("back", "home"),
+    ),
+    "name_taken": Explained(
+        _("This name is in use"),
+        _("Choose another name, so that everybody knows who is meant."),
+        ("back",),
     ),
     "idempotency_conflict": Explained(
         _("This form was sent before"),

@@ -36,7 +36,7 @@ def init_formats(app: Flask) -> None:
         seat_list,
     ):
         app.jinja_env.filters[one.__name__] = one
-    for other in (price, lowest_price, span, seat_name, seat_names, show_number):
+    for other in (exactly, price, lowest_price, span, seat_name, seat_names, show_number):
         app.jinja_env.filters[other.__name__] = other
 
 
@@ -102,6 +102,11 @@ def timer(seconds: float) -> str:
         return digits
     counted = ngettext("%(num)s day", "%(num)s days", days)
     return f"{counted} {digits}"
+
+
+def exactly(value: datetime) -> str:
+    """A day and a time with its seconds, as a log tells it."""
+    return str(format_datetime(value, f"{tongue().day_of_moment} HH:mm:ss"))
 
 
 def span(seconds: float) -> str:

@@ -28,6 +28,16 @@ PAGE_OF_FORM: dict[str, tuple[str, tuple[str, ...]]] = {
     "me.choose_language": ("me.show", ()),
     "me.offer": ("me.show", ()),
     "me.take": ("me.confirm", ()),
+    "staff_pages.enter": ("staff_pages.confirm", ()),
+    "staff_pages.leave": ("staff_pages.show", ()),
+    "staff_pages.end_session": ("staff_pages.show", ()),
+    "organiser_pages.add_person": ("organiser_pages.people", ()),
+    "organiser_pages.new_link": ("organiser_pages.people", ()),
+    "organiser_pages.remove_person": ("organiser_pages.people", ()),
+    "organiser_pages.end_session": ("organiser_pages.people", ()),
+    "organiser_pages.add_key": ("organiser_pages.keys", ()),
+    "organiser_pages.rotate_key": ("organiser_pages.keys", ()),
+    "organiser_pages.revoke_key": ("organiser_pages.keys", ()),
 }
 
 

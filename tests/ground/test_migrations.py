@@ -18,6 +18,7 @@ from alembic.script import ScriptDirectory
 
 import concert.models  # noqa: F401  # registers every table
 from concert.factory import ConcertApp, create_app
+from concert.ground.audit import APPEND_ONLY
 from concert.ground.database import Database, connection, db
 from concert.ground.parts import part
 from concert.ground.settings import Settings
@@ -62,7 +63,10 @@ def functions() -> set[str]:
 def test_migrations_go_up_and_down_and_up_again(empty_app: ConcertApp) -> None:
     flask_migrate.upgrade()
     first = tables(), functions()
-    assert first == (set(db.metadata.tables), {"hold_seats", "pay_reservation"})
+    assert first == (
+        set(db.metadata.tables),
+        {"hold_seats", "pay_reservation", "refuse_audit_change"},
+    )
     flask_migrate.downgrade(revision="base")
     assert (tables(), functions()) == (set(), set())
     flask_migrate.upgrade()
@@ -235,3 +239,17 @@ def test_the_migrations_install_the_text_in_the_repository(
         link.execute(f"DROP FUNCTION {name}".encode())
         link.execute(text.encode())
         assert link.execute(DEFINITION, (name,)).fetchone() == migrated
+
+
+GUARD = """
+SELECT pg_get_functiondef(tgfoid), pg_get_triggerdef(oid), tgenabled
+FROM pg_trigger WHERE tgname = 'audit_log_append_only'"""
+
+
+def test_the_migrations_guard_the_audit_log_as_the_repository_says(empty_app: ConcertApp) -> None:
+    flask_migrate.upgrade()
+    with connection() as link:
+        migrated = link.execute(GUARD).fetchone()
+        link.execute("DROP FUNCTION refuse_audit_change CASCADE")
+        link.execute(APPEND_ONLY.encode())
+        assert link.execute(GUARD).fetchone() == migrated is not None

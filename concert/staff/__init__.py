@@ -1,0 +1,1 @@
+"""Who works here: people with roles and their sessions, and API keys of programs."""
