@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import logging
 import os
 import sys
@@ -14,13 +16,21 @@ from typing import Any
 
 import click
 import flask_migrate
+import orjson
+import segno
+from flask import current_app, url_for
 
 from concert.catalogue.service import NewDate, add_dates, create_concert, is_empty
 from concert.factory import create_app
+from concert.ground import audit
+from concert.ground.audit import COMMAND
 from concert.ground.database import unavailable_on_failure
 from concert.ground.errors import DomainError
 from concert.ground.settings import Settings, SettingsError, load_settings
 from concert.local.errors import LocalError
+from concert.staff import keys as key_service
+from concert.staff import service as staff_service
+from concert.staff.access import ROLES
 from concert.waiting_room import rooms as room_service
 from concert.waiting_room.records import Room
 
@@ -48,6 +58,8 @@ class Moment(click.ParamType[datetime]):
 
 
 MOMENT = Moment()
+
+REASON = click.option("--reason", help="Why; kept in the audit log.")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -236,7 +248,7 @@ def date_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def create_concert_command(title: str, venue: str, room: str, dates: list[NewDate]) -> None:
     """Create a concert called TITLE at VENUE."""
     with _attached_app():
-        concert = create_concert(title, venue, room, dates)
+        concert = create_concert(title, venue, room, dates, actor=COMMAND)
     click.echo(
         f"Concert {concert.concert_id}: {concert.title}, {len(concert.performances)} date(s)."
     )
@@ -248,7 +260,7 @@ def create_concert_command(title: str, venue: str, room: str, dates: list[NewDat
 def add_date_command(concert_id: int, dates: list[NewDate]) -> None:
     """Add dates to the concert with the number CONCERT_ID."""
     with _attached_app():
-        concert = add_dates(concert_id, dates)
+        concert = add_dates(concert_id, dates, actor=COMMAND)
     click.echo(
         f"Concert {concert.concert_id}: {concert.title}, {len(concert.performances)} date(s)."
     )
@@ -281,14 +293,172 @@ def room() -> None:
 @click.option("--opens-at", type=MOMENT, help="When it opens.")
 @click.option("--open-now", is_flag=True, help="It is open from now on, whatever --opens-at was.")
 @click.option("--paused/--resumed", default=None, help="Let nobody in; or let people in again.")
-def set_room(slug: str, open_now: bool, **options: Any) -> None:
+@REASON
+def set_room(slug: str, open_now: bool, reason: str | None, **options: Any) -> None:
     """Change the room SLUG, or make it where there is none."""
     changes = {name: value for name, value in options.items() if value is not None}
     if open_now:
         changes["opens_at"] = None
     with _attached_app():
-        changed, made = room_service.create_room(slug, changes)
+        changed, made = room_service.create_room(slug, changes, actor=COMMAND, reason=reason)
     click.echo(f"{'Made' if made else 'Changed'} {_described(changed)}")
+
+
+@commands.group()
+def staff() -> None:
+    """Who works here: add and remove people, and give them links to sign in with."""
+
+
+ROLE = click.option("--role", type=click.Choice(ROLES), required=True, help="What they may do.")
+
+
+@staff.command("add")
+@click.argument("name")
+@ROLE
+@REASON
+def add_staff(name: str, role: Any, reason: str | None) -> None:
+    """Let NAME work here, and print the link with which they sign in."""
+    with _attached_app() as settings:
+        _print_link(staff_service.add_person(name, role, actor=COMMAND, reason=reason), settings)
+
+
+@staff.command("link")
+@click.argument("name")
+def link_staff(name: str) -> None:
+    """Print a new sign-in link for NAME; one that they had before works no more."""
+    with _attached_app() as settings:
+        person = staff_service.person_named(name)
+        _print_link(staff_service.make_link(person.staff_id, actor=COMMAND), settings)
+
+
+@staff.command("list")
+def list_staff() -> None:
+    """List everybody who works here, and on how many devices they are signed in."""
+    with _attached_app():
+        people = staff_service.list_people()
+        signed_in = [one.staff_id for one in staff_service.list_sessions()]
+    for person in people:
+        click.echo(f"{person.name}: {person.role}, {signed_in.count(person.staff_id)} device(s)")
+
+
+@staff.command("remove")
+@click.argument("name")
+@REASON
+def remove_staff(name: str, reason: str | None) -> None:
+    """Let NAME work here no more: they are signed out everywhere."""
+    with _attached_app():
+        person = staff_service.person_named(name)
+        staff_service.remove_person(person.staff_id, actor=COMMAND, reason=reason)
+    click.echo(f"{person.name} works here no more.")
+
+
+@commands.group()
+def key() -> None:
+    """API keys: make, replace and revoke them."""
+
+
+SCOPE = click.option("--scope", type=click.Choice(ROLES), required=True, help="What it may do.")
+
+
+@key.command("add")
+@click.argument("name")
+@SCOPE
+@click.option("--expires-at", type=MOMENT, help="Until when it is good; left out: until revoked.")
+@REASON
+def add_key(name: str, scope: Any, expires_at: datetime | None, reason: str | None) -> None:
+    """Make a key called NAME, and print it, once."""
+    with _attached_app():
+        made = key_service.add_key(name, scope, actor=COMMAND, expires_at=expires_at, reason=reason)
+    click.echo(made.secret)
+    click.echo("This is shown once; no copy is kept.", err=True)
+
+
+@key.command("rotate")
+@click.argument("name")
+@click.option(
+    "--overlap-hours",
+    type=int,
+    default=key_service.USUAL_OVERLAP_HOURS,
+    show_default=True,
+    help="How long the key before it is still good.",
+)
+@REASON
+def rotate_key(name: str, overlap_hours: int, reason: str | None) -> None:
+    """Make the next key called NAME, and print it, once; the one before is good for a while."""
+    with _attached_app():
+        newest = key_service.keys_named(name)[-1]
+        made = key_service.rotate_key(
+            newest.key_id, actor=COMMAND, overlap_hours=overlap_hours, reason=reason
+        )
+    click.echo(made.secret)
+    click.echo("This is shown once; no copy is kept.", err=True)
+
+
+@key.command("list")
+def list_keys() -> None:
+    """List the keys that are good, by how they begin."""
+    with _attached_app():
+        found = key_service.list_keys()
+    for one in found:
+        until = f", until {one.expires_at.isoformat()}" if one.expires_at else ""
+        used = one.last_used_at.isoformat() if one.last_used_at else "never"
+        click.echo(f"{one.name}: {one.prefix}…, {one.scope}, last used {used}{until}")
+
+
+@key.command("revoke")
+@click.argument("name")
+@click.option("--prefix", help="Only the key that begins so.")
+@REASON
+def revoke_key(name: str, prefix: str | None, reason: str | None) -> None:
+    """End every key called NAME at once."""
+    with _attached_app():
+        found = [
+            one
+            for one in key_service.keys_named(name)
+            if prefix is None or one.prefix == prefix.rstrip("…")
+        ]
+        if not found:
+            raise click.ClickException(f"No key called {name!r} begins with {prefix}.")
+        for one in found:
+            key_service.revoke_key(one.key_id, actor=COMMAND, reason=reason)
+            click.echo(f"{one.prefix}… is good no more.")
+
+
+@commands.command("audit-log")
+@click.option("--csv", "as_csv", is_flag=True, help="As a table; left out: a JSON document a line.")
+@click.option("--who", "actor_kind", type=click.Choice(audit.KINDS), help="Only of this kind.")
+@click.option("--verb", help="Only this, such as change_room.")
+@click.option("--subject", help="Only of this, such as room:main.")
+@click.option("--since", type=MOMENT, help="From this time on.")
+@click.option("--until", type=MOMENT, help="Before this time.")
+def audit_log(as_csv: bool, subject: str | None, **wanted: Any) -> None:
+    """Write what staff, keys and commands have changed, newest first."""
+    kind, _, name = (subject or "").partition(":")
+    with _attached_app():
+        entries = audit.read_whole_log(
+            audit.Wanted(subject_kind=kind or None, subject_id=name or None, **wanted)
+        )
+        if as_csv:
+            table = csv.writer(sys.stdout)
+            table.writerow(audit.CSV_HEAD)
+            table.writerows(audit.as_cells(one) for one in entries)
+        else:
+            for one in entries:
+                click.echo(orjson.dumps(audit.as_document(one)))
+
+
+def _print_link(made: staff_service.SignInLink, settings: Settings) -> None:
+    """The link, and the same to be scanned."""
+    base = settings.public_url or f"http://{settings.host}:{settings.port}"
+    with current_app.test_request_context():
+        address = base + url_for("staff_pages.confirm", code=made.code)
+    drawn = io.StringIO()
+    segno.make(address, error="l", micro=False).terminal(drawn, compact=True, border=2)
+    click.echo(f"{made.person.name} ({made.person.role}) signs in here, once:\n\n{address}\n")
+    click.echo(drawn.getvalue())
+    click.echo(f"It works for {settings.staff_link_minutes} minutes. Give it to nobody else.")
+    if not settings.public_url:
+        click.echo("Set CONCERT_PUBLIC_URL where people reach this service elsewhere.", err=True)
 
 
 def _described(room: Room) -> str:

@@ -1,0 +1,177 @@
+"""Every route and method, at both doors, with every kind of caller, against a table.
+
+A new route without a line in the table fails, and so does a line without a route.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from uuid import uuid4
+
+import pytest
+from flask.testing import FlaskClient
+
+from concert.factory import ConcertApp
+from concert.ground.audit import SYSTEM
+from concert.ground.signing import sign
+from concert.staff import keys, service
+from concert.staff.access import COOKIE, ROLES, Role, csrf_token_of
+from concert.web.door import QUEUE_COOKIE, USER_COOKIE
+from tests.sale import ORGANISER_KEY, Sale
+
+IN, WHO, NOT_YOU = "in", 401, 403
+# Whoever is nobody here, or no longer anybody.
+STRANGERS = ("nobody", "bad token", "expired user", "ended session", "revoked key")
+FANS = ("user", "queue")
+SESSIONS = tuple(f"session of {role}" for role in ROLES)
+KEYS = tuple(f"key of {role}" for role in ROLES)
+CALLERS = (*STRANGERS, *FANS, *SESSIONS, *KEYS, "root")
+
+Answers = dict[str, object]
+
+
+def only(*let_in: str, **told_no: tuple[str, ...]) -> Answers:
+    """These are let in, those of ``not_you`` are known and told no, and all others are nobody."""
+    answers: Answers = dict.fromkeys(CALLERS, WHO)
+    answers |= dict.fromkeys(told_no.get("not_you", ()), NOT_YOU)
+    return answers | dict.fromkeys(let_in, IN)
+
+
+ANYBODY = only(*CALLERS)
+USER = only("user")
+PLACE = only("queue")
+USER_OR_PLACE = only("user", "queue")
+ORGANISER = only("session of organiser", "key of organiser", "root", not_you=(*SESSIONS, *KEYS))
+ORGANISER_IN_PERSON = only("session of organiser", "root", not_you=(*SESSIONS, *KEYS))
+# Pages know people by their cookies, and look at no key and no token in a header.
+PERSON_PAGE = only("user", "queue")
+PLACE_PAGE = only("queue")
+STAFF_PAGE = only(*SESSIONS)
+ORGANISER_PAGE = only("session of organiser", not_you=SESSIONS)
+
+TABLE: dict[str, Answers] = {}
+
+
+@dataclass
+class Caller:
+    """What somebody sends with every request."""
+
+    bearer: str = ""
+    cookies: dict[str, str] = field(default_factory=dict)
+
+
+def routes(app: ConcertApp) -> Iterator[str]:
+    for rule in app.url_map.iter_rules():
+        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
+            yield f"{method} {rule.rule}"
+
+
+def person(role: Role) -> str:
+    """The token of a session of somebody new in this role."""
+    return service.sign_in(service.add_person(f"{role} {uuid4()}", role, actor=SYSTEM).code, "")[1]
+
+
+def ended_session() -> str:
+    token = person("organiser")
+    caller = service.caller_of_session(token)
+    assert caller.session_id
+    service.end_session(caller.session_id, actor=SYSTEM)
+    return token
+
+
+def revoked_key() -> str:
+    made = keys.add_key(f"{uuid4()}", "organiser", actor=SYSTEM)
+    keys.revoke_key(made.key.key_id, actor=SYSTEM)
+    return made.secret
+
+
+def callers(sale: Sale, concert: int) -> dict[str, Callable[[], Caller]]:
+    """Makes each kind of caller; the ones who use something up are new each time."""
+
+    def user() -> Caller:
+        token = sale.fan().user_token
+        return Caller(token, {USER_COOKIE: token})
+
+    def queue() -> Caller:
+        fan = sale.admitted_fan(concert)
+        cookies = {USER_COOKIE: fan.user_token, QUEUE_COOKIE + "main": fan.queue_token}
+        return Caller(fan.queue_token, cookies)
+
+    def session_of(role: Role) -> Callable[[], Caller]:
+        return lambda: Caller(cookies={COOKIE: person(role)})
+
+    def key_of(role: Role) -> Callable[[], Caller]:
+        token = keys.add_key(f"{role} {uuid4()}", role, actor=SYSTEM).secret
+        return lambda: Caller(token)
+
+    expired = sign("user", -10, {"sub": str(uuid4())})
+    ended, revoked = ended_session(), revoked_key()
+    return {
+        "nobody": Caller,
+        "bad token": lambda: Caller("nonsense", dict.fromkeys((USER_COOKIE, COOKIE), "nonsense")),
+        "expired user": lambda: Caller(expired, {USER_COOKIE: expired}),
+        "ended session": lambda: Caller(cookies={COOKIE: ended}),
+        "revoked key": lambda: Caller(revoked),
+        "user": user,
+        "queue": queue,
+        **{f"session of {role}": session_of(role) for role in ROLES},
+        **{f"key of {role}": key_of(role) for role in ROLES},
+        "root": lambda: Caller(ORGANISER_KEY),
+    }
+
+
+def ask(app: ConcertApp, route: str, concert: int, caller: Caller) -> object:
+    """Whether a caller is let in, or the status of what they are told."""
+    # A request borrows the context that the test runs in, and what it keeps there.
+    with app.app_context():
+        return _ask(app.test_client(), route, concert, caller)
+
+
+def _ask(client: FlaskClient, route: str, concert: int, caller: Caller) -> object:
+    method, rule = route.split(" ", 1)
+    numbers = {"concert_id": str(concert), "seat_no": "1", "slug": "main", "date": "2030-12-31"}
+    path = re.sub(
+        r"<(?:(\w+):)?(\w+)>",
+        lambda place: numbers.get(place[2], str(uuid4()) if place[1] == "uuid" else "1"),
+        rule,
+    )
+    for name, value in caller.cookies.items():
+        client.set_cookie(name, value)
+    headers = {"Authorization": f"Bearer {caller.bearer}"} if caller.bearer else {}
+    if rule.startswith("/v1"):
+        headers["X-CSRF-Token"] = csrf_token_of(caller.cookies.get(COOKIE, ""))
+        answer = client.open(
+            path, method=method, headers=headers, json=None if method == "GET" else {}
+        )
+    else:
+        form = {}
+        if method == "POST":
+            with client.application.app_context():
+                page = client.get("/me").text
+            form["csrf_token"] = page.split('name="csrf_token" value="')[1].split('"')[0]
+        # A stream does not end: only its beginning is looked at.
+        answer = client.open(
+            path, method=method, headers=headers, data=form or None, buffered=False
+        )
+    answer.close()
+    assert answer.status_code < 500 or rule == "/healthz/sale", (route, answer.status_code)
+    return answer.status_code if answer.status_code in (WHO, NOT_YOU) else IN
+
+
+def test_every_route_has_a_line_and_every_line_a_route(app: ConcertApp) -> None:
+    assert set(routes(app)) == set(TABLE)
+
+
+@pytest.mark.parametrize("kind", CALLERS)
+def test_each_kind_of_caller_is_let_in_just_where_the_table_says(sale: Sale, kind: str) -> None:
+    concert = sale.concert()
+    sale.room(capacity=100_000, admit_per_minute=1_000_000)
+    new_caller = callers(sale, concert)[kind]
+    found = {}
+    for route, answers in TABLE.items():
+        got = ask(sale.app, route, concert, new_caller())
+        if got != answers[kind]:
+            found[route] = (got, "not", answers[kind])
+    assert found == {}
