@@ -11,14 +11,17 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import json
 import os
 import sys
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from http.cookiejar import CookieJar
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -122,6 +125,33 @@ class Fan:
 
 
 @dataclass
+class Colleague:
+    """Somebody of the staff, signed in by a link of theirs."""
+
+    service: Service
+    link: str
+
+    @classmethod
+    def new(cls, service: Service, name: str, role: str) -> Colleague:
+        """Somebody who was not here yet."""
+        made = service.organise("POST", "/v1/staff", {"name": name, "role": role})
+        return cls(service, f"/staff/enter/{made['code']}")
+
+    def cookies(self) -> list[dict[str, str]]:
+        """What the browser keeps once they have opened the link and pressed the button."""
+        jar = CookieJar()
+        opened = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar))
+        address = self.service.address + self.link
+        with opened.open(address, timeout=20) as answer:
+            page = answer.read().decode()
+        token = page.split('name="csrf_token" value="')[1].split('"')[0]
+        opened.open(address, urllib.parse.urlencode({"csrf_token": token}).encode()).close()
+        return [
+            {"name": one.name, "value": one.value or "", "url": self.service.address} for one in jar
+        ]
+
+
+@dataclass
 class Stage:
     """What there is to be seen: concerts by what they show, and the two dates of the main one.
 
@@ -136,9 +166,10 @@ class Stage:
     second_date: str
     held_seats: Iterator[int]
     bought_seats: Iterator[int]
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
 
-Way = Callable[[Stage], tuple[Fan | None, str]]
+Way = Callable[[Stage], tuple[Fan | Colleague | None, str]]
 
 
 def nobody(path: str) -> Way:
@@ -201,6 +232,20 @@ def with_name(stage: Stage) -> tuple[Fan | None, str]:
     return Fan.new(stage.service), "/me"
 
 
+def a_link(stage: Stage) -> tuple[Fan | Colleague | None, str]:
+    """A sign-in link that was just opened."""
+    return None, Colleague.new(stage.service, f"Minseo {next(stage.numbers)}", "door").link
+
+
+def organiser(path: str) -> Way:
+    """A page as an organiser sees it."""
+
+    def way(stage: Stage) -> tuple[Fan | Colleague | None, str]:
+        return Colleague.new(stage.service, f"Haneul {next(stage.numbers)}", "organiser"), path
+
+    return way
+
+
 PAGES: dict[str, Way] = {
     "home": nobody("/"),
     "concert": nobody("/concerts/{stage.on_sale}"),
@@ -216,6 +261,13 @@ PAGES: dict[str, Way] = {
     "not-a-ticket": nobody("/tickets/verify/no-such-code"),
     "me": with_name,
     "not-found": nobody("/no-such-page"),
+    "staff-ask": nobody("/staff"),
+    "staff-link": a_link,
+    "staff-devices": organiser("/staff"),
+    "organiser": organiser("/organiser"),
+    "organiser-staff": organiser("/organiser/staff"),
+    "organiser-keys": organiser("/organiser/keys"),
+    "organiser-log": organiser("/organiser/log"),
 }
 
 
@@ -287,7 +339,7 @@ def _take(
     # The live pages never rest, so there is no "network idle" to wait for.
     page.evaluate("() => document.fonts.ready")
     found = _complaints(page, picture.stem) if check else []
-    found += [f"{picture.stem}: {line}" for line in said if "404" not in line]
+    found += [f"{picture.stem}: {line}" for line in said if "404" not in line and "401" not in line]
     width = page.viewport_size["width"] if page.viewport_size else 0
     actual = page.evaluate("document.documentElement.scrollWidth")
     if actual > width:
@@ -354,6 +406,8 @@ def set_stage(service: Service) -> Stage:
     for _ in range(24):
         Fan.new(service).join(crowded)
     first, second = dates[0]["date"], dates[1]["date"]
+    for name, role in (("till at the north gate", "box-office"), ("seating chart", "organiser")):
+        service.organise("POST", "/v1/keys", {"name": name, "scope": role})
     held_seats, bought_seats = iter(range(21, 51)), iter(range(1, 119))
     return Stage(service, on_sale, soon, crowded, first, second, held_seats, bought_seats)
 

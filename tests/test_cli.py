@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +16,7 @@ from concert.ground.settings import Settings
 from tests.sale import Sale
 from tests.servers import own_database, temporary_directory
 from tests.service import PROJECT
+from tests.web.browser import Browser
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 NIGHT = ("--starts-at", "2030-12-31T19:00:00+09:00", "--price", "50000")
@@ -189,3 +192,53 @@ def test_up_without_the_packages_of_the_local_servers_is_one_line_and_exit_1() -
         check=False,
     )
     assert "psutil is missing" in refused(done)
+
+
+def test_somebody_added_by_command_signs_in_by_the_link_that_it_prints(
+    sale: Sale, run_here: Run
+) -> None:
+    added = run_here(
+        "staff", "add", "Mina", "--role", "door", CONCERT_PUBLIC_URL="https://tickets.example/"
+    )
+    assert added.returncode == 0
+    (address,) = re.findall(r"https://tickets\.example(/staff/enter/\S+)", added.stdout)
+    assert "▄" in added.stdout or "█" in added.stdout  # the same to be scanned
+    browser = Browser(sale)
+    assert browser.send(browser.read(address).form_to(address)).status_code == 303
+    assert run_here("staff", "list").stdout == "Mina: door, 1 device(s)\n"
+    assert "/staff/enter/" in run_here("staff", "link", "mina").stdout
+    assert "called 'Mina' already" in refused(run_here("staff", "add", "Mina", "--role", "door"))
+    removed = run_here("staff", "remove", "Mina", "--reason", "left")
+    assert (removed.returncode, removed.stdout) == (0, "Mina works here no more.\n")
+    assert browser.open("/staff").status_code == 401
+    assert "Nobody here is called" in refused(run_here("staff", "link", "Mina"))
+
+
+def test_keys_are_made_replaced_and_revoked_by_command(sale: Sale, run_here: Run) -> None:
+    first = run_here("key", "add", "till", "--scope", "organiser").stdout.strip()
+    second = run_here("key", "rotate", "till", "--overlap-hours", "1").stdout.strip()
+    for key in (first, second):
+        assert sale.call("GET", "/v1/audit-log", token=key).status_code == 200
+    listed = run_here("key", "list").stdout
+    assert first[:14] in listed and second[:14] in listed and first not in listed
+    assert run_here("key", "revoke", "till", "--prefix", first[:14]).returncode == 0
+    assert sale.call("GET", "/v1/audit-log", token=first).status_code == 401
+    assert sale.call("GET", "/v1/audit-log", token=second).status_code == 200
+    assert run_here("key", "revoke", "till").returncode == 0
+    assert sale.call("GET", "/v1/audit-log", token=second).status_code == 401
+    assert "There is no key" in refused(run_here("key", "revoke", "till"))
+
+
+def test_the_audit_log_is_written_by_command_and_says_what_commands_did(
+    sale: Sale, run_here: Run
+) -> None:
+    run_here("room", "set", "main", "--capacity", "7", "--reason", "fire inspection")
+    run_here("create-concert", "Winter Songs", "Blue Hall", *NIGHT)
+    found = [json.loads(one) for one in run_here("audit-log").stdout.splitlines()]
+    assert [(one["verb"], one["actor"]["kind"], one["reason"]) for one in found] == [
+        ("create_concert", "command", None),
+        ("change_room", "command", "fire inspection"),
+    ]
+    table = run_here("audit-log", "--csv", "--subject", "room:main").stdout.splitlines()
+    assert len(table) == 2 and "change_room" in table[1]
+    assert run_here("audit-log", "--who", "root").stdout == ""

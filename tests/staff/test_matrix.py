@@ -22,6 +22,8 @@ from concert.web.door import QUEUE_COOKIE, USER_COOKIE
 from tests.sale import ORGANISER_KEY, Sale
 
 IN, WHO, NOT_YOU = "in", 401, 403
+# A page behind the room sends whoever has no turn to its line.
+SENT_ON = "sent on"
 # Whoever is nobody here, or no longer anybody.
 STRANGERS = ("nobody", "bad token", "expired user", "ended session", "revoked key")
 FANS = ("user", "queue")
@@ -48,10 +50,102 @@ ORGANISER_IN_PERSON = only("session of organiser", "root", not_you=(*SESSIONS, *
 # Pages know people by their cookies, and look at no key and no token in a header.
 PERSON_PAGE = only("user", "queue")
 PLACE_PAGE = only("queue")
+SEATS_PAGE = dict.fromkeys(CALLERS, SENT_ON) | {"queue": IN}
 STAFF_PAGE = only(*SESSIONS)
 ORGANISER_PAGE = only("session of organiser", not_you=SESSIONS)
 
-TABLE: dict[str, Answers] = {}
+TABLE: dict[str, Answers] = {
+    "GET /": ANYBODY,
+    "GET /concerts/<int:concert_id>": ANYBODY,
+    "GET /concerts/<int:concert_id>/seats": SEATS_PAGE,
+    "GET /concerts/<int:concert_id>/seats/<date>": SEATS_PAGE,
+    "POST /concerts/<int:concert_id>/seats/<date>/best": SEATS_PAGE,
+    "POST /concerts/<int:concert_id>/seats/<date>/hold": SEATS_PAGE,
+    "GET /docs": ANYBODY,
+    "GET /docs/swagger-ui/<path:filename>": ANYBODY,
+    "GET /favicon.ico": ANYBODY,
+    "GET /healthz": ANYBODY,
+    "GET /healthz/sale": ANYBODY,
+    "GET /live/performances/<int:performance_id>": PLACE_PAGE,
+    "GET /live/rooms/<slug>": PLACE_PAGE,
+    "GET /me": ANYBODY,
+    "GET /me/continue/<code>": ANYBODY,
+    "POST /me/continue/<code>": ANYBODY,
+    "POST /me/devices": PERSON_PAGE,
+    "POST /me/language": ANYBODY,
+    "POST /me/name": ANYBODY,
+    "GET /openapi.json": ANYBODY,
+    "GET /organiser": ORGANISER_PAGE,
+    "GET /organiser/keys": ORGANISER_PAGE,
+    "POST /organiser/keys": ORGANISER_PAGE,
+    "POST /organiser/keys/<int:key_id>/revoke": ORGANISER_PAGE,
+    "POST /organiser/keys/<int:key_id>/rotate": ORGANISER_PAGE,
+    "GET /organiser/log": ORGANISER_PAGE,
+    "GET /organiser/log.csv": ORGANISER_PAGE,
+    "GET /organiser/log.jsonl": ORGANISER_PAGE,
+    "POST /organiser/sessions/<int:session_id>/end": ORGANISER_PAGE,
+    "GET /organiser/staff": ORGANISER_PAGE,
+    "POST /organiser/staff": ORGANISER_PAGE,
+    "POST /organiser/staff/<int:staff_id>/link": ORGANISER_PAGE,
+    "POST /organiser/staff/<int:staff_id>/remove": ORGANISER_PAGE,
+    "GET /readyz": ANYBODY,
+    "GET /reservations/<uuid:reservation_id>": PERSON_PAGE,
+    "POST /reservations/<uuid:reservation_id>/pay": PERSON_PAGE,
+    "POST /reservations/<uuid:reservation_id>/release": PERSON_PAGE,
+    "POST /reservations/<uuid:reservation_id>/top-up": PERSON_PAGE,
+    "GET /robots.txt": ANYBODY,
+    "GET /rooms/<slug>": ANYBODY,
+    "POST /rooms/<slug>/join": ANYBODY,
+    "POST /rooms/<slug>/leave": ANYBODY,
+    "GET /rooms/<slug>/place": ANYBODY,
+    "GET /rooms/<slug>/status": ANYBODY,
+    "GET /staff": STAFF_PAGE,
+    "GET /staff/enter/<code>": ANYBODY,
+    "POST /staff/enter/<code>": ANYBODY,
+    "POST /staff/leave": STAFF_PAGE,
+    "POST /staff/sessions/<int:session_id>/end": STAFF_PAGE,
+    "GET /static/<path:name>": ANYBODY,
+    "GET /static/v/<digest>/<path:name>": ANYBODY,
+    "GET /tickets": ANYBODY,
+    "GET /tickets/<uuid:payment_id>": PERSON_PAGE,
+    "GET /tickets/<uuid:payment_id>.ics": PERSON_PAGE,
+    "GET /tickets/verify/<code>": ANYBODY,
+    "GET /v1/audit-log": ORGANISER,
+    "GET /v1/charges": USER,
+    "PATCH /v1/charges": USER,
+    "GET /v1/concerts": ANYBODY,
+    "POST /v1/concerts": ORGANISER,
+    "GET /v1/concerts/<concert_id>": ANYBODY,
+    "GET /v1/concerts/<concert_id>/dates": PLACE,
+    "POST /v1/concerts/<concert_id>/dates": ORGANISER,
+    "POST /v1/concerts/<concert_id>/reservations": PLACE,
+    "GET /v1/concerts/<concert_id>/seats": PLACE,
+    "POST /v1/concerts/<concert_id>/seats/<seat_no>/payments": PLACE,
+    "POST /v1/concerts/<concert_id>/seats/<seat_no>/reservations": PLACE,
+    "DELETE /v1/enqueues": PLACE,
+    "GET /v1/enqueues": PLACE,
+    "POST /v1/enqueues": USER,
+    "GET /v1/enqueues/events": PLACE,
+    "GET /v1/keys": ORGANISER_IN_PERSON,
+    "POST /v1/keys": ORGANISER_IN_PERSON,
+    "DELETE /v1/keys/<key_id>": ORGANISER_IN_PERSON,
+    "POST /v1/keys/<key_id>/rotation": ORGANISER_IN_PERSON,
+    "GET /v1/payments": USER,
+    "GET /v1/payments/<payment_id>": USER,
+    "GET /v1/reservations": USER_OR_PLACE,
+    "DELETE /v1/reservations/<reservation_id>": USER_OR_PLACE,
+    "GET /v1/reservations/<reservation_id>": USER_OR_PLACE,
+    "GET /v1/rooms/<slug>": ANYBODY,
+    "PATCH /v1/rooms/<slug>": ORGANISER,
+    "PUT /v1/rooms/<slug>": ORGANISER,
+    "GET /v1/staff": ORGANISER_IN_PERSON,
+    "POST /v1/staff": ORGANISER_IN_PERSON,
+    "DELETE /v1/staff/<staff_id>": ORGANISER_IN_PERSON,
+    "POST /v1/staff/<staff_id>/links": ORGANISER_IN_PERSON,
+    "POST /v1/users": ANYBODY,
+    "GET /wallet": ANYBODY,
+    "POST /wallet": ANYBODY,
+}
 
 
 @dataclass
@@ -157,6 +251,8 @@ def _ask(client: FlaskClient, route: str, concert: int, caller: Caller) -> objec
         )
     answer.close()
     assert answer.status_code < 500 or rule == "/healthz/sale", (route, answer.status_code)
+    if "/seats" in rule and answer.status_code == 303 and "/rooms/" in answer.headers["Location"]:
+        return SENT_ON
     return answer.status_code if answer.status_code in (WHO, NOT_YOU) else IN
 
 
