@@ -12,6 +12,7 @@ from werkzeug.test import TestResponse
 
 from concert.catalogue.service import Remembered
 from concert.factory import ConcertApp
+from concert.ground.audit import APPEND_ONLY
 from concert.ground.database import connection
 from concert.ground.parts import keep
 from concert.ground.redis_client import redis
@@ -23,13 +24,13 @@ ORGANISER_KEY = "the organiser's key in the tests"
 SEOUL = ZoneInfo("Asia/Seoul")
 NEW_YEARS_EVE = datetime(2030, 12, 31, 19, 0, tzinfo=SEOUL)
 
-EMPTY = """
+EMPTY = f"""
 TRUNCATE users, concerts, performances, seats, reservations, wallets, wallet_entries, payments,
     completed_places, ended_places, idempotency_keys, staff, staff_links, staff_sessions, api_keys
     RESTART IDENTITY CASCADE;
-ALTER TABLE audit_log DISABLE TRIGGER audit_log_append_only;
+DROP TRIGGER audit_log_append_only ON audit_log;
 TRUNCATE audit_log RESTART IDENTITY;
-ALTER TABLE audit_log ENABLE ALWAYS TRIGGER audit_log_append_only;
+{APPEND_ONLY}
 DELETE FROM rooms;
 INSERT INTO rooms (slug) VALUES ('main')"""
 
