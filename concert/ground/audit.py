@@ -50,6 +50,7 @@ class AuditEntry(Base):
         ),
         Index("ix_audit_log_subject", "subject_kind", "subject_id", "id"),
         Index("ix_audit_log_actor", "actor_kind", "actor_id", "id"),
+        Index("ix_audit_log_verb", "verb", "id"),
         Index("ix_audit_log_at", "at"),
     )
 
@@ -152,10 +153,15 @@ WHERE id < %(before)s
   AND (%(since)s::timestamptz IS NULL OR at >= %(since)s)
   AND (%(until)s::timestamptz IS NULL OR at < %(until)s)
 ORDER BY id DESC LIMIT %(limit)s"""
-WORDS = (
-    "SELECT DISTINCT verb FROM audit_log ORDER BY verb",
-    ("SELECT DISTINCT subject_kind FROM audit_log ORDER BY subject_kind"),
-)
+# Each different word with one look into an index, however long the log is.
+WORDS = """
+WITH RECURSIVE words AS (
+    (SELECT {0} AS word FROM audit_log ORDER BY {0} LIMIT 1)
+    UNION ALL
+    SELECT (SELECT {0} FROM audit_log WHERE {0} > words.word ORDER BY {0} LIMIT 1)
+    FROM words WHERE words.word IS NOT NULL
+) SELECT word FROM words WHERE word IS NOT NULL"""
+VERBS, SUBJECT_KINDS = WORDS.format("verb"), WORDS.format("subject_kind")
 
 
 def record(
@@ -219,7 +225,7 @@ def read_whole_log(wanted: Wanted | None = None) -> Iterator[Entry]:
 def words_of_log() -> tuple[list[str], list[str]]:
     """The verbs, and the kinds of subjects, that the log has so far."""
     with connection() as link:
-        verbs, kinds = (link.execute(words).fetchall() for words in WORDS)
+        verbs, kinds = (link.execute(words).fetchall() for words in (VERBS, SUBJECT_KINDS))
     return [row[0] for row in verbs], [row[0] for row in kinds]
 
 

@@ -47,8 +47,10 @@ ADD_SESSION = """
 INSERT INTO staff_sessions (staff_id, digest, device, expires_at)
 VALUES (%s, %s, %s, statement_timestamp() + %s * interval '1 hour') RETURNING id"""
 DROP_OLD_SESSIONS = """
-DELETE FROM staff_sessions
-WHERE coalesce(ended_at, expires_at) < statement_timestamp() - %s * interval '1 day'"""
+DELETE FROM staff_sessions WHERE id IN (
+    SELECT id FROM staff_sessions
+    WHERE coalesce(ended_at, expires_at) < statement_timestamp() - %s * interval '1 day'
+    FOR UPDATE SKIP LOCKED)"""
 LIVE = """
 s.ended_at IS NULL AND s.expires_at > statement_timestamp()
   AND s.last_seen_at > statement_timestamp() - %(idle)s * interval '1 minute' AND p.removed_at IS NULL"""
@@ -200,10 +202,11 @@ def sign_in(
     """
     token = secrets.token_urlsafe(32)
     with connection() as link, link.transaction():
-        used = link.execute(USE_LINK, (digest_of(code),)).fetchone()
-        if used is None:
+        # The person first, as whoever removes them does; then their link.
+        found = link.execute(READ_LINK, (digest_of(code),)).fetchone()
+        person = _locked(link, found[0]) if found else None
+        if person is None or link.execute(USE_LINK, (digest_of(code),)).fetchone() is None:
             raise NotFound("This link was used before, or its time is over.")
-        person = _locked(link, used[0])
         device = _printable(device)
         hours = part(Settings).staff_session_hours
         row = link.execute(

@@ -100,6 +100,7 @@ def upgrade() -> None:
     )
     op.create_index('ix_audit_log_subject', 'audit_log', ['subject_kind', 'subject_id', 'id'], unique=False)
     op.create_index('ix_audit_log_actor', 'audit_log', ['actor_kind', 'actor_id', 'id'], unique=False)
+    op.create_index('ix_audit_log_verb', 'audit_log', ['verb', 'id'], unique=False)
     op.create_index('ix_audit_log_at', 'audit_log', ['at'], unique=False)
     op.execute(APPEND_ONLY)
 

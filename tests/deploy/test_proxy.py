@@ -299,6 +299,21 @@ def test_users_made_by_pages_and_by_the_api_have_one_limit(proxy: Stack, echo: E
     assert "다시 눌러 주세요" in refused.body.decode()
 
 
+def test_staff_at_the_gate_do_not_wait_for_a_crowd_that_shares_their_address(
+    proxy: Stack, echo: Echo
+) -> None:
+    assert 429 in {answer.status for answer in flood(proxy, "/rooms/main/join", 800)}
+    for path in ("/staff/leave", "/organiser/staff"):
+        assert {answer.status for answer in flood(proxy, path, 100)} == {200}
+
+
+def test_sign_in_links_are_not_guessed_by_the_hundred(proxy: Stack, echo: Echo) -> None:
+    answers = flood(proxy, "/staff/enter/guess", 100)
+    assert 20 < len(echo.asked) < 100
+    (refused, *_) = (answer for answer in answers if answer.status == 429)
+    assert "다시 눌러 주세요" in refused.body.decode()
+
+
 def test_whoever_is_a_user_already_is_not_counted_on_pages_but_on_the_api(
     proxy: Stack, echo: Echo
 ) -> None:

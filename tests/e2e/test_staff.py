@@ -53,7 +53,7 @@ def test_an_organiser_adds_somebody_signs_them_out_and_finds_it_in_the_log(
     gate = open_browser(language, java_script_enabled=scripts)
     gate.complaints.expect_status(401, 403, 404)
     boss_name, name = organiser(boss), f"Minseo {uuid4().hex[:6]}"
-    link = add_for_the_door(boss, name)
+    link, reason = add_for_the_door(boss, name), f"the shift of {name} is over"
 
     sign_in(gate, link)
     gate.page.wait_for_url("**/staff")
@@ -66,14 +66,14 @@ def test_an_organiser_adds_somebody_signs_them_out_and_finds_it_in_the_log(
     boss.go("/organiser/staff")
     card = boss.page.locator("li.card", has_text=name)
     card.locator("details > summary").click()
-    card.locator("input[name=reason]").fill("the shift is over")
+    card.locator("input[name=reason]").fill(reason)
     card.locator("form[action$='/remove'] button").click()
     expect(boss.page.locator(".notice-good")).to_contain_text(name)
     gate.go("/staff")
     expect(gate.page.locator("h1")).to_have_text(gate.words("This page is for staff"))
 
     boss.page.locator('.nav a[href="/organiser/log"]').click()
-    line = boss.page.locator(".log-row", has_text="the shift is over")
+    line = boss.page.locator(".log-row", has_text=reason)
     expect(line).to_contain_text(boss_name)
     expect(line).to_contain_text(boss.words("removed somebody from the staff"))
     boss.go("/staff")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 
@@ -171,6 +172,25 @@ def test_a_name_is_one_person_s_until_they_are_removed(sale: Sale) -> None:
         link_for("mina ")
     service.remove_person(mina.staff_id, actor=SYSTEM)
     assert link_for("MINA").person.staff_id != mina.staff_id
+
+
+def test_signing_in_while_one_is_removed_waits_for_nobody_in_a_circle(sale: Sale) -> None:
+    """Whichever comes first, nobody who was removed is signed in, and no two wait for each other."""
+    links = [link_for(f"Mina {number}") for number in range(12)]
+
+    def come(made: service.SignInLink) -> None:
+        with sale.app.app_context(), suppress(NotFound):
+            service.sign_in(made.code, "")
+
+    def go(made: service.SignInLink) -> None:
+        with sale.app.app_context():
+            service.remove_person(made.person.staff_id, actor=SYSTEM)
+
+    with ThreadPoolExecutor(8) as pool:
+        asked = [pool.submit(act, made) for made in links for act in (come, go)]
+        for one in asked:
+            one.result(30)
+    assert service.list_sessions() == [] and service.list_people() == []
 
 
 @pytest.mark.parametrize("name", ["", "  ", "a" * 81, "a\nb", "\x00"])
