@@ -111,6 +111,13 @@ class Entry:
     origin: str | None
 
     @property
+    def subject_name(self) -> str | None:
+        """What the thing was called, where the line says so."""
+        told = {**(self.before or {}), **(self.after or {})}
+        name = told.get("name") or told.get("title")
+        return name if isinstance(name, str) else None
+
+    @property
     def changes(self) -> list[tuple[str, Any, Any]]:
         """What differs: name, value before, value after, by name; None where there was none."""
         before, after = self.before or {}, self.after or {}

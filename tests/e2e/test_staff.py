@@ -106,6 +106,7 @@ def every_page(visitor: Visitor) -> Iterator[str]:
     visitor.go("/organiser/keys")
     yield "keys"
     visitor.go("/organiser/log")
+    page.locator("details.card > summary").click()
     page.locator(".log-row details > summary").first.click()
     yield "log"
     visitor.go("/staff")
