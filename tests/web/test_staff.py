@@ -6,10 +6,13 @@ from collections.abc import Callable
 
 import pytest
 
+from concert.factory import create_app
 from concert.ground.audit import SYSTEM
 from concert.ground.parts import keep
+from concert.ground.settings import Settings
 from concert.overview.service import RememberedOverviews
 from concert.staff import keys, service
+from concert.staff.access import COOKIE
 from concert.web.staff import device_of
 from tests.sale import Sale
 from tests.staff.crew import Colleague, enter, key_for, lines, signed_in
@@ -69,6 +72,16 @@ def test_the_overview_shows_concerts_and_rooms_with_their_state(
     page = boss.browser.read("/organiser")
     assert "Winter Songs" in page.text and "side Paused" in page.text
     assert "1 held" in page.text and "Signed in as Boss" in page.text
+
+
+def test_the_overview_shows_the_settings_of_rooms_where_the_line_cannot_be_asked(
+    sale: Sale, boss: Colleague, settings: Settings
+) -> None:
+    app = create_app(settings.model_copy(update={"redis_url": "redis://127.0.0.1:1"}))
+    away = Browser(Sale(app))
+    away.client.set_cookie(COOKIE, boss.token)
+    page = away.read("/organiser").text
+    assert "The line cannot be asked" in page and "200" in page
 
 
 def test_an_organiser_adds_somebody_who_signs_in_by_the_link_that_is_shown(
