@@ -112,7 +112,7 @@ def post_key(body: NewKey) -> Response:
     "/keys/<key_id>/rotation",
     summary="Make the next key of this name",
     security=for_staff(keys=False),
-    responses=answers({201: NewKeyAnswer}, 400, 401, 403, 404, 413, 415, 429),
+    responses=answers({201: NewKeyAnswer}, 400, 401, 403, 404, 409, 413, 415, 429),
 )
 @needs("organiser", keys=False)
 def post_rotation(path: KeyPath, body: Rotation) -> Response:

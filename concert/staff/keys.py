@@ -133,12 +133,16 @@ def rotate_key(
 
     Raises:
         BadRequest: the overlap is out of range.
+        NameTaken: it has a successor already.
         NotFound: there is no such key, or it is good no more.
     """
     if not 0 <= overlap_hours <= LONGEST_OVERLAP_HOURS:
         raise BadRequest(f"The overlap is 0 to {LONGEST_OVERLAP_HOURS} hours.")
     with connection() as link, link.transaction():
         before = _locked(link, key_id)
+        newest = link.execute(NAMED, (before.name,)).fetchall()[-1]
+        if newest[0] != before.key_id:
+            raise NameTaken(f"This key {before.name!r} has a successor already.")
         made = _made(link, before.name, before.scope, None)
         row = link.execute(END_LATER, (overlap_hours, before.key_id)).fetchone()
         assert row is not None

@@ -124,7 +124,12 @@ def add_key() -> Response:
 @needs("organiser")
 def rotate_key(key_id: int) -> Response:
     """Make the next key of this name; the one before is good for a day more."""
-    made = key_service.rotate_key(key_id, actor=actor(), reason=_reason())
+    try:
+        made = key_service.rotate_key(key_id, actor=actor(), reason=_reason())
+    except NameTaken:
+        # The page that shows the new key was loaded again, or two people had the same thought.
+        flash(_("This key has a successor already."), "bad")
+        return go_to(url_for("organiser_pages.keys"))
     return render("organiser/key.html", made=made, overlap=key_service.USUAL_OVERLAP_HOURS)
 
 

@@ -93,6 +93,14 @@ def test_a_key_is_replaced_without_a_gap(sale: Sale) -> None:
     assert sale.call("GET", "/v1/audit-log", token=new["key"]).status_code == 200
 
 
+def test_a_key_has_one_successor(sale: Sale) -> None:
+    made = keys.add_key("till", "door", actor=SYSTEM).key
+    newer = keys.rotate_key(made.key_id, actor=SYSTEM).key
+    with pytest.raises(NameTaken):
+        keys.rotate_key(made.key_id, actor=SYSTEM)
+    assert [key.key_id for key in keys.list_keys()] == [made.key_id, newer.key_id]
+
+
 def test_an_overlap_never_lengthens_a_key_s_life(sale: Sale) -> None:
     until = datetime.now(UTC) + timedelta(hours=1)
     made = keys.add_key("guest", "door", actor=SYSTEM, expires_at=until)

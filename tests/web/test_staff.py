@@ -150,6 +150,8 @@ def test_an_organiser_makes_replaces_and_revokes_keys(sale: Sale, boss: Colleagu
     page = boss.browser.read("/organiser/keys")
     assert first not in page.text and first[:14] in page.text
     second = secret(boss.browser.send(page.form_to("/rotate")).text)
+    again = boss.browser.send(page.form_to("/rotate"), follow=True)
+    assert "has a successor already" in again.text and len(keys.list_keys()) == 2
     for key in (first, second):
         assert sale.call("GET", "/v1/audit-log", token=key).status_code == 200
     revoke = boss.browser.read("/organiser/keys").form_to("/revoke")
