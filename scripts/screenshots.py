@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import itertools
 import json
 import os
 import sys
@@ -130,6 +129,7 @@ class Colleague:
 
     service: Service
     link: str
+    _kept: list[dict[str, str]] = field(default_factory=list)
 
     @classmethod
     def new(cls, service: Service, name: str, role: str) -> Colleague:
@@ -139,16 +139,20 @@ class Colleague:
 
     def cookies(self) -> list[dict[str, str]]:
         """What the browser keeps once they have opened the link and pressed the button."""
+        if self._kept:
+            return self._kept
         jar = CookieJar()
         opened = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar))
+        opened.addheaders = [("User-Agent", "Mozilla/5.0 (Linux; Android 15) Chrome/140.0")]
         address = self.service.address + self.link
         with opened.open(address, timeout=20) as answer:
             page = answer.read().decode()
         token = page.split('name="csrf_token" value="')[1].split('"')[0]
         opened.open(address, urllib.parse.urlencode({"csrf_token": token}).encode()).close()
-        return [
+        self._kept = [
             {"name": one.name, "value": one.value or "", "url": self.service.address} for one in jar
         ]
+        return self._kept
 
 
 @dataclass
@@ -166,7 +170,8 @@ class Stage:
     second_date: str
     held_seats: Iterator[int]
     bought_seats: Iterator[int]
-    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    organiser: Colleague
+    door: int
 
 
 Way = Callable[[Stage], tuple[Fan | Colleague | None, str]]
@@ -234,16 +239,13 @@ def with_name(stage: Stage) -> tuple[Fan | None, str]:
 
 def a_link(stage: Stage) -> tuple[Fan | Colleague | None, str]:
     """A sign-in link that was just opened."""
-    return None, Colleague.new(stage.service, f"Minseo {next(stage.numbers)}", "door").link
+    made = stage.service.organise("POST", f"/v1/staff/{stage.door}/links", {})
+    return None, f"/staff/enter/{made['code']}"
 
 
 def organiser(path: str) -> Way:
     """A page as an organiser sees it."""
-
-    def way(stage: Stage) -> tuple[Fan | Colleague | None, str]:
-        return Colleague.new(stage.service, f"Haneul {next(stage.numbers)}", "organiser"), path
-
-    return way
+    return lambda stage: (stage.organiser, path)
 
 
 PAGES: dict[str, Way] = {
@@ -408,8 +410,15 @@ def set_stage(service: Service) -> Stage:
     first, second = dates[0]["date"], dates[1]["date"]
     for name, role in (("till at the north gate", "box-office"), ("seating chart", "organiser")):
         service.organise("POST", "/v1/keys", {"name": name, "scope": role})
+    organiser = Colleague.new(service, "Haneul", "organiser")
+    organiser.cookies()
+    Colleague.new(service, "Jisu", "box-office").cookies()
+    door = service.organise("POST", "/v1/staff", {"name": "Minseo", "role": "door"})["staff_id"]
+    service.organise("PATCH", "/v1/rooms/dawn", {"capacity": 80, "reason": "fire inspection"})
     held_seats, bought_seats = iter(range(21, 51)), iter(range(1, 119))
-    return Stage(service, on_sale, soon, crowded, first, second, held_seats, bought_seats)
+    return Stage(
+        service, on_sale, soon, crowded, first, second, held_seats, bought_seats, organiser, door
+    )
 
 
 @contextlib.contextmanager

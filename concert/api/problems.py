@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 import structlog
-from flask import Response, g, request
+from flask import Response, g
 from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
@@ -19,6 +19,7 @@ from concert.ground.errors import (
     SeatTaken,
     error_of_status,
 )
+from concert.ground.observability import route
 
 log = structlog.get_logger()
 
@@ -82,7 +83,7 @@ def answer_http_error(error: HTTPException) -> Response:
 
 def answer_fault(error: Exception) -> Response:
     """The document for a fault of ours; the log has the rest, under the same request id."""
-    log.error("fault", path=request.path, exc_info=error)
+    log.error("fault", route=route(), exc_info=error)
     return problem(
         Fault,
         "Something went wrong on our side; nothing half-done was kept. Please tell us the id.",

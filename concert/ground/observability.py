@@ -107,10 +107,14 @@ def init_request_log(app: Flask, settings: Settings) -> None:
         request_id = g.setdefault("request_id", new_id())
         g.setdefault("began", time.perf_counter())
         response.headers["X-Request-ID"] = request_id
-        # The rule, not the path: a path may carry a one-time code.
-        rule = request.url_rule.rule if request.url_rule else None
-        lines.answered(request.method, rule, response.status_code)
+        lines.answered(request.method, route(), response.status_code)
         return response
+
+
+def route() -> str | None:
+    """The rule that the present request has met, None where it met none. What is logged of an
+    address is this, not the path: a path may carry a one-time code."""
+    return request.url_rule.rule if request.url_rule else None
 
 
 def begin_request(given_id: str) -> None:

@@ -28,6 +28,7 @@ from concert.ground.errors import (
     UnknownUser,
     error_of_status,
 )
+from concert.ground.observability import route
 from concert.web.door import forget_user, is_htmx, render
 from concert.web.formats import seat_list, won
 from concert.web.here import came_from, safe_path
@@ -225,7 +226,7 @@ def answer_error(error: Exception) -> Response:
         forget_user()
     kind = _kind_of(error)
     if kind is Fault:
-        log.error("fault", path=request.path, exc_info=error)
+        log.error("fault", route=route(), exc_info=error)
     code = _explained_as(error, kind)
     response = _page(code, kind.status, _variables(error), getattr(error, "retry_after", None))
     if isinstance(error, MethodNotAllowed) and error.valid_methods:

@@ -98,3 +98,19 @@ def test_a_fault_is_logged_with_its_trace_under_the_id_that_the_caller_was_told(
     assert fault["request_id"] == request["request_id"] == answer.json["request_id"]
     assert request["status"] == 500
     assert "secret-token" not in json.dumps([fault, request])
+
+
+@pytest.mark.parametrize("door", ["/v1", ""])
+def test_a_fault_does_not_log_the_code_that_its_address_carries(
+    logged: tuple[ConcertApp, Lines], door: str
+) -> None:
+    app, lines = logged
+
+    def broken(code: str) -> None:
+        raise RuntimeError("no such luck")
+
+    app.add_url_rule(f"{door}/broken/<code>", view_func=broken)
+    assert app.test_client().get(f"{door}/broken/that-nobody-reads").status_code == 500
+    fault, _request = lines()
+    assert fault["route"] == f"{door}/broken/<code>"
+    assert "that-nobody-reads" not in json.dumps(lines())
