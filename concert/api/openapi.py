@@ -37,6 +37,8 @@ SECURITY_SCHEMES: dict[str, Any] = {
     "organiser": _bearer(
         "The root key (`CONCERT_ORGANISER_KEY`), or an API key with the scope `organiser`."
     ),
+    "box-office": _bearer("The same, or an API key with the scope `box-office`."),
+    "door": _bearer("The same, or an API key with the scope `door`."),
     "root": _bearer("The root key; no API key."),
     "session": SecurityScheme.model_validate(
         {

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from concert.factory import ConcertApp
+from concert.staff.access import need_of
 from tests.sale import Sale
 
 PERSON = {"name": "Mina", "role": "door"}
@@ -102,3 +104,19 @@ def test_who_may_is_said_before_what_is_wrong(sale: Sale) -> None:
         assert sale.call(method, path, json={"wrong": 1}).status_code == 401
         assert sale.call(method, path, token=door, json={"wrong": 1}).status_code == 403
         assert sale.organise(method, path, json={"wrong": 1}).status_code == 400
+
+
+def test_the_document_says_of_each_call_for_staff_whom_it_takes(app: ConcertApp) -> None:
+    document = app.test_client().get("/openapi.json").json
+    seen = 0
+    for rule in app.url_map.iter_rules():
+        need = need_of(app.view_functions[rule.endpoint])
+        if need is None or not rule.rule.startswith("/v1/"):
+            continue
+        path = rule.rule.replace("<", "{").replace(">", "}")
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
+            first, second = document["paths"][path][method.lower()]["security"]
+            assert list(first) == [need.role if need.keys else "root"], path
+            assert set(second) == {"session", "page"}
+            seen += 1
+    assert seen >= 13
