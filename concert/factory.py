@@ -21,6 +21,7 @@ from concert.catalogue.service import init_catalogue
 from concert.ground.bodies import init_bodies
 from concert.ground.budget import Budgeted
 from concert.ground.database import init_database
+from concert.ground.events import init_events
 from concert.ground.fanout import init_fanout
 from concert.ground.health import health
 from concert.ground.limits import init_limits
@@ -33,6 +34,7 @@ from concert.ground.signing import init_signing
 from concert.ground.streams import init_streams
 from concert.overview.service import init_overview
 from concert.reservations.service import init_reservations
+from concert.reservations.snapshots import init_snapshots
 from concert.waiting_room.watch import init_place_watch
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -101,10 +103,12 @@ def create_app(settings: Settings | None = None) -> ConcertApp:
     init_redis(app, settings)
     init_streams(app, settings)
     init_fanout(app, settings)
+    init_events(app)
     init_limits(app, settings)
     init_catalogue(app)
     init_place_watch(app)
     init_reservations(app)
+    init_snapshots(app)
     init_overview(app)
     app.register_blueprint(health)
     app.register_blueprint(sale_health)

@@ -14,9 +14,10 @@ from concert.catalogue.service import Remembered
 from concert.factory import ConcertApp
 from concert.ground.audit import APPEND_ONLY
 from concert.ground.database import connection
-from concert.ground.parts import keep
+from concert.ground.parts import keep, part
 from concert.ground.redis_client import redis
 from concert.reservations.service import RememberedPrices
+from concert.reservations.snapshots import SeatSnapshots
 from concert.waiting_room import service as waiting_room
 from concert.waiting_room.keys import room_keys
 
@@ -231,3 +232,4 @@ def forget_all(app: ConcertApp) -> None:
     """Make the process forget what it has read lately."""
     keep(app, Remembered())
     keep(app, RememberedPrices())
+    part(SeatSnapshots, app).forget_all()

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
+from uuid import UUID
 
 import orjson
 from flask import Response
 
-from concert.api.door import answer, answers, new_door, queue_token, security, takes
+from concert.api.door import (
+    Written,
+    answer,
+    answers,
+    new_door,
+    queue_token,
+    security,
+    takes,
+    written,
+)
 from concert.api.schemas import (
     ConcertAnswer,
     ConcertPath,
@@ -29,13 +40,8 @@ from concert.catalogue.service import (
     list_concerts,
     require_on_sale,
 )
-from concert.reservations.service import (
-    STATES,
-    SeatCounts,
-    seat_counts,
-    seat_letters,
-    seat_prices,
-)
+from concert.reservations.service import STATES, seat_prices
+from concert.reservations.snapshots import Reading, seats_lately
 from concert.waiting_room.service import enter
 
 door = new_door("catalogue", "What is on sale.")
@@ -72,8 +78,9 @@ def get_dates(path: ConcertPath) -> Response:
     concert = concert_of(path.concert_id)
     enter(queue_token(), concert.room)
     dates = concert.bookable(datetime.now(UTC))
-    counts = seat_counts([date.performance_id for date in dates])
-    return answer({"dates": [date_document(date, counts[date.performance_id]) for date in dates]})
+    readings = seats_lately([date.performance_id for date in dates])
+    documents = [date_document(*one) for one in zip(dates, readings, strict=True)]
+    return answer({"dates": documents})
 
 
 @door.get(
@@ -83,7 +90,7 @@ def get_dates(path: ConcertPath) -> Response:
     responses=answers({200: SeatsAnswer}, 400, 401, 403, 404),
 )
 @takes("queue", admitted=True)
-def get_seats(path: ConcertPath, query: WhichDate) -> Response:
+def get_seats(path: ConcertPath, query: WhichDate) -> Written:
     """Without a date: every date that can be booked now, with its seats."""
     concert = concert_of(path.concert_id)
     token = queue_token()
@@ -93,8 +100,12 @@ def get_seats(path: ConcertPath, query: WhichDate) -> Response:
     else:
         dates = [find_performance(concert, date=query.date, performance_id=query.performance_id)]
         require_on_sale(dates[0])
-    letters = seat_letters(token.user_id, [date.performance_id for date in dates])
-    return answer({"dates": [seats_document(date, letters[date.performance_id]) for date in dates]})
+    readings = seats_lately([date.performance_id for date in dates])
+    shown = [
+        seats_json(date, reading, token.user_id)
+        for date, reading in zip(dates, readings, strict=True)
+    ]
+    return written(b'{"dates":[' + b",".join(shown) + b"]}")
 
 
 def performance_document(performance: Performance) -> dict[str, Any]:
@@ -110,21 +121,47 @@ def performance_document(performance: Performance) -> dict[str, Any]:
     }
 
 
-def date_document(performance: Performance, counts: SeatCounts) -> dict[str, Any]:
+def date_document(performance: Performance, reading: Reading) -> dict[str, Any]:
     """The same with the seats left."""
-    left = {"available": counts.available, "held": counts.held, "sold": counts.sold}
+    left: dict[str, Any] = {
+        state: reading.letters.count(letter) for letter, state in STATES.items()
+    }
     return {**performance_document(performance), **left}
 
 
-def seats_document(performance: Performance, letters: str) -> dict[str, Any]:
-    """A performance's seats as JSON shows them."""
-    written = _written_seats(seat_prices(performance.performance_id))
-    seats = b",".join([seat[letter] for seat, letter in zip(written, letters, strict=True)])
-    return {
-        "performance_id": performance.performance_id,
-        "date": performance.date,
-        "seats": orjson.Fragment(b"[" + seats + b"]"),
-    }
+@dataclass(frozen=True, slots=True)
+class SeatList:
+    """A reading of a performance's seats as JSON: in one piece as nobody's own, and seat by seat."""
+
+    head: bytes
+    seats: list[bytes]
+    each: list[dict[str, bytes]]
+    whole: bytes
+
+
+def seats_json(performance: Performance, reading: Reading, user_id: UUID) -> bytes:
+    """A performance's seats as JSON shows them to this user.
+
+    Nearly everybody who looks owns none of them and gets the same bytes.
+    """
+    shown: SeatList | None = reading.shown.get("json")
+    if shown is None:
+        shown = reading.shown["json"] = _seat_list(performance, reading.letters)
+    mine = reading.own_seats(user_id)
+    if not mine:
+        return shown.whole
+    seats = shown.seats.copy()
+    for seat_no in mine:
+        seats[seat_no - 1] = shown.each[seat_no - 1][reading.letters[seat_no - 1].upper()]
+    return shown.head + b",".join(seats) + b"]}"
+
+
+def _seat_list(performance: Performance, letters: str) -> SeatList:
+    each = _written_seats(seat_prices(performance.performance_id))
+    seats = [seat[letter] for seat, letter in zip(each, letters, strict=True)]
+    about = {"performance_id": performance.performance_id, "date": performance.date}
+    head = orjson.dumps(about)[:-1] + b',"seats":['
+    return SeatList(head, seats, each, head + b",".join(seats) + b"]}")
 
 
 @lru_cache(maxsize=64)

@@ -12,17 +12,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from http import HTTPStatus
 from io import BytesIO
 from typing import Any, get_type_hints
 
 import orjson
-from flask import Response, g
+from flask import g
 from flask_openapi3 import OpenAPI
 from pydantic import BaseModel, ValidationError
 from werkzeug.exceptions import HTTPException
 
 from concert.accounts.service import user_of_token
 from concert.api import catalogue, payments, reservations, waiting_room, wallet
+from concert.api.door import Written
 from concert.ground.errors import DomainError
 from concert.ground.observability import RequestLines, begin_request
 from concert.ground.parts import part
@@ -43,6 +45,7 @@ CALLS: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ),
     ("POST", "/v1/concerts/<concert_id>/seats/<seat_no>/payments", payments.post_payment),
 )
+STATUS_LINES = {one.value: f"{one.value} {one.phrase}" for one in HTTPStatus}
 ONE_QUERY = re.compile(r"(date|performance_id)=([0-9-]{1,20})", re.ASCII)
 
 
@@ -52,7 +55,7 @@ class Call:
 
     method: str
     rule: str
-    view: Callable[..., Response]
+    view: Callable[..., Written]
     models: dict[str, type[BaseModel]]
     takes_user: bool
 
@@ -91,10 +94,10 @@ class ExpressDoor:
             if arguments is not None:
                 begin_request(environ.get("HTTP_X_REQUEST_ID", ""))
                 try:
-                    response = call.view(**arguments)
+                    answer = call.view(**arguments)
                 except Exception as error:  # noqa: BLE001  # whatever it is, the view was called
                     return self._refused(error, environ, start_response)
-                return self._answered(call, response, start_response)
+                return self._answered(call, answer, start_response)
         return self.behind(environ, start_response)
 
     def _matched(self, environ: dict[str, Any]) -> tuple[Call | None, dict[str, str]]:
@@ -163,12 +166,14 @@ class ExpressDoor:
         except orjson.JSONDecodeError as error:
             raise NotExpress from error
 
-    def _answered(self, call: Call, response: Response, start_response: Any) -> Iterable[bytes]:
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        response.headers["X-Request-ID"] = g.request_id
-        self._lines.answered(call.method, call.rule, response.status_code)
-        start_response(response.status, response.headers.to_wsgi_list())
-        return [response.get_data()]
+    def _answered(self, call: Call, answer: Written, start_response: Any) -> Iterable[bytes]:
+        body, status, headers = answer
+        headers["Content-Length"] = str(len(body))
+        headers["X-Content-Type-Options"] = "nosniff"
+        headers["X-Request-ID"] = g.request_id
+        self._lines.answered(call.method, call.rule, status)
+        start_response(STATUS_LINES[status], list(headers.items()))
+        return [body]
 
     def _refused(
         self, error: Exception, environ: dict[str, Any], start_response: Any

@@ -7,6 +7,7 @@ from typing import Any
 from flask import Response
 
 from concert.api.door import (
+    Written,
     answer,
     answers,
     attempt,
@@ -15,6 +16,7 @@ from concert.api.door import (
     security,
     takes,
     user_id,
+    written,
 )
 from concert.api.reservations import priced_seats
 from concert.api.schemas import PaymentAnswer, PaymentPath, PaymentsAnswer, Retry, SeatPath, Which
@@ -32,7 +34,7 @@ door = new_door("payments", "Paying for held seats.")
     responses=answers({200: PaymentAnswer}, 400, 401, 402, 403, 404, 409, 413, 415),
 )
 @takes("queue", admitted=True)
-def post_payment(path: SeatPath, body: Which, header: Retry) -> Response:
+def post_payment(path: SeatPath, body: Which, header: Retry) -> Written:
     """All its seats at once, from the wallet; then the queue token is over. Paying twice returns the first payment."""
     key = attempt(
         "pay", concert=path.concert_id, seat=path.seat_no, **body.model_dump(exclude_none=True)
@@ -43,7 +45,7 @@ def post_payment(path: SeatPath, body: Which, header: Retry) -> Response:
         performance = find_performance(concert, date=body.date, performance_id=body.performance_id)
         return pay_seat(queue_token(), concert.room, performance, path.seat_no, key)
 
-    return answer(payment_document(or_first_answer(key, Payment, pay)))
+    return written(payment_document(or_first_answer(key, Payment, pay)))
 
 
 @door.get(

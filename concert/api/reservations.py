@@ -7,6 +7,7 @@ from typing import Any
 from flask import Response
 
 from concert.api.door import (
+    Written,
     answer,
     answers,
     attempt,
@@ -15,6 +16,7 @@ from concert.api.door import (
     security,
     takes,
     user_id,
+    written,
 )
 from concert.api.schemas import (
     ConcertPath,
@@ -47,7 +49,7 @@ door = new_door("reservations", "Seats held for you until a deadline.")
     responses=answers({200: ReservationAnswer}, 400, 401, 403, 404, 409, 413, 415, 429),
 )
 @takes("queue", admitted=True)
-def post_seat_reservation(path: SeatPath, body: Which, header: Retry) -> Response:
+def post_seat_reservation(path: SeatPath, body: Which, header: Retry) -> Written:
     """The seat is yours until `held_until`, and nobody else's."""
     return _hold(path.concert_id, [path.seat_no], body)
 
@@ -59,7 +61,7 @@ def post_seat_reservation(path: SeatPath, body: Which, header: Retry) -> Respons
     responses=answers({200: ReservationAnswer}, 400, 401, 403, 404, 409, 413, 415, 429),
 )
 @takes("queue", admitted=True)
-def post_reservation(path: ConcertPath, body: WhichSeats, header: Retry) -> Response:
+def post_reservation(path: ConcertPath, body: WhichSeats, header: Retry) -> Written:
     """They are held, released and paid together. Name them, or let us choose the `best` ones."""
     if body.best is not None:
         return _hold_best(path.concert_id, body.best, body)
@@ -128,7 +130,7 @@ def priced_seats(seat_nos: tuple[int, ...], prices: tuple[int, ...]) -> list[dic
     ]
 
 
-def _hold(concert_id: int, seat_nos: list[int], body: Which) -> Response:
+def _hold(concert_id: int, seat_nos: list[int], body: Which) -> Written:
     asked = {**body.model_dump(exclude_none=True), "seats": sorted(seat_nos)}
     key = attempt("hold", concert=concert_id, **asked)
 
@@ -137,10 +139,10 @@ def _hold(concert_id: int, seat_nos: list[int], body: Which) -> Response:
         performance = find_performance(concert, date=body.date, performance_id=body.performance_id)
         return hold_seats(queue_token(), concert.room, performance, seat_nos, key)
 
-    return answer(reservation_document(or_first_answer(key, Reservation, hold)))
+    return written(reservation_document(or_first_answer(key, Reservation, hold)))
 
 
-def _hold_best(concert_id: int, count: int, body: Which) -> Response:
+def _hold_best(concert_id: int, count: int, body: Which) -> Written:
     key = attempt("hold best", concert=concert_id, **body.model_dump(exclude_none=True))
 
     def hold() -> Reservation:
@@ -148,4 +150,4 @@ def _hold_best(concert_id: int, count: int, body: Which) -> Response:
         performance = find_performance(concert, date=body.date, performance_id=body.performance_id)
         return hold_best_seats(queue_token(), concert.room, performance, count, key)
 
-    return answer(reservation_document(or_first_answer(key, Reservation, hold)))
+    return written(reservation_document(or_first_answer(key, Reservation, hold)))

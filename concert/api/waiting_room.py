@@ -7,7 +7,16 @@ from typing import Any
 
 from flask import Response
 
-from concert.api.door import answer, answers, new_door, queue_token, security, takes, user_id
+from concert.api.door import (
+    Written,
+    answers,
+    new_door,
+    queue_token,
+    security,
+    takes,
+    user_id,
+    written,
+)
 from concert.api.schemas import JoinAnswer, NewPlace, PlaceAnswer
 from concert.catalogue.service import concert_of
 from concert.ground.parts import part
@@ -29,7 +38,7 @@ MAIN_ROOM = "main"
     responses=answers({200: JoinAnswer}, 400, 401, 404, 413, 415),
 )
 @takes("user")
-def post_enqueue(body: NewPlace) -> Response:
+def post_enqueue(body: NewPlace) -> Written:
     """One user has one place in a room; joining again returns the same place."""
     room = concert_of(body.concert_id).room if body.concert_id is not None else MAIN_ROOM
     place = service.join(room, user_id())
@@ -43,7 +52,7 @@ def post_enqueue(body: NewPlace) -> Response:
     responses=answers({200: PlaceAnswer}, 401),
 )
 @takes("queue")
-def get_enqueue() -> Response:
+def get_enqueue() -> Written:
     """Ask again after `poll_after_seconds`, which is also in `Retry-After`, rounded up."""
     place = service.place_of(queue_token())
     return _answer_place(place_document(place), place)
@@ -107,5 +116,5 @@ def place_document(place: Place) -> dict[str, Any]:
     }
 
 
-def _answer_place(document: dict[str, Any], place: Place) -> Response:
-    return answer(document, Retry_After=str(math.ceil(place.poll_after_seconds)))
+def _answer_place(document: dict[str, Any], place: Place) -> Written:
+    return written(document, Retry_After=str(math.ceil(place.poll_after_seconds)))

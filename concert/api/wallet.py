@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from flask import Response
 
-from concert.api.door import answer, answers, attempt, new_door, security, takes, user_id
+from concert.api.door import (
+    Written,
+    answer,
+    answers,
+    attempt,
+    new_door,
+    security,
+    takes,
+    user_id,
+    written,
+)
 from concert.api.schemas import BalanceAnswer, Charge, Entries, LedgerAnswer, Retry
 from concert.wallet.service import balance_of, charge
 
@@ -42,7 +52,7 @@ def get_charges(query: Entries) -> Response:
     responses=answers({200: BalanceAnswer}, 400, 401, 409, 413, 415, 429),
 )
 @takes("user")
-def patch_charges(body: Charge, header: Retry) -> Response:
+def patch_charges(body: Charge, header: Retry) -> Written:
     """A whole number of won, 1 to 10,000,000; the balance never passes 1,000,000,000."""
     balance = charge(user_id(), body.amount, attempt("charge", amount=body.amount))
-    return answer({"user_id": balance.user_id, "balance": balance.balance})
+    return written({"user_id": balance.user_id, "balance": balance.balance})

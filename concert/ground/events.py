@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 import orjson
 import structlog
+from flask import Flask
 from flask_sse import ServerSentEventsBlueprint
 from redis import Redis
 
 from concert.ground.errors import Unavailable
+from concert.ground.parts import keep, part
 from concert.ground.redis_client import redis, unavailable_on_failure
 
 log = structlog.get_logger()
@@ -27,6 +30,18 @@ class Publisher(ServerSentEventsBlueprint):  # type: ignore[misc]  # flask-sse h
 
 
 publisher = Publisher("facts", __name__)
+
+
+@dataclass(slots=True)
+class Hearers:
+    """Who in this process is told of a change of seats (of which performance) before anybody else."""
+
+    of_seats: list[Callable[[int], None]] = field(default_factory=list)
+
+
+def init_events(app: Flask) -> None:
+    """Nobody in this process hears of changes yet."""
+    keep(app, Hearers())
 
 
 # Where facts about all rooms are told.
@@ -48,6 +63,8 @@ def publish_seats(
     The database has committed by then, so a fact that cannot be told is logged and
     not raised: every page that connects anew begins with a snapshot.
     """
+    for hear in part(Hearers).of_seats:
+        hear(performance_id)
     owner = str(holder) if holder else None
     fact: dict[str, object] = {"seats": list(seat_nos), "state": state, "holder": owner}
     _publish(performance_channel(performance_id), "seats", fact)

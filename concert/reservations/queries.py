@@ -136,6 +136,20 @@ FROM (SELECT ARRAY(
           AND r.status IN ('held', 'paid')) AS own) m, seats s
 WHERE s.performance_id = ANY (%(performances)s::bigint[]) GROUP BY s.performance_id"""
 
+# The same for a crowd: as nobody's own, with whose the seats are that are not available (as hexadecimal
+# digits, - for nobody's), and in how many seconds the first of the holds lapses.
+EVERYBODYS = """
+SELECT seen.performance_id,
+    string_agg(seen.letter, '' ORDER BY seen.seat_no),
+    string_agg(coalesce(replace(r.user_id::text, '-', ''), '-'), ' ' ORDER BY seen.seat_no)
+        FILTER (WHERE seen.letter <> 'a'),
+    extract(epoch FROM min(seen.held_until) FILTER (WHERE seen.letter = 'h') - statement_timestamp())::float8
+FROM (SELECT performance_id, seat_no, reservation_id, held_until,
+          CASE WHEN sold_at IS NOT NULL THEN 's' WHEN held_until > statement_timestamp() THEN 'h' ELSE 'a' END AS letter
+      FROM seats WHERE performance_id = ANY (%(performances)s::bigint[])) seen
+LEFT JOIN reservations r ON seen.letter <> 'a' AND r.id = seen.reservation_id AND r.status IN ('held', 'paid')
+GROUP BY seen.performance_id"""
+
 # What every seat of a performance costs, in number order.
 PRICES = "SELECT array_agg(price ORDER BY seat_no) FROM seats WHERE performance_id = %s"
 

@@ -311,7 +311,7 @@ def test_an_error_after_a_service_was_called_does_not_call_it_again(
         raise RuntimeError("after the charge")
 
     with monkeypatch.context() as patched:
-        patched.setattr(wallet, "answer", breaks)
+        patched.setattr(wallet, "written", breaks)
         broken = fan.charge(700)
     assert (broken.status_code, broken.json["code"]) == (500, "internal")
     assert fan.balance() == 700
