@@ -171,7 +171,8 @@ class SeatSnapshots:
                 else:
                     found[performance_id] = reading
             if missing:
-                found.update(_read_now(missing))
+                for performance_id, reading in _read_now(missing).items():
+                    missing[performance_id].reading = found[performance_id] = reading
         return [found[performance_id] for performance_id in performance_ids]
 
     def _kept_of(self, performance_id: int, now: float) -> Kept:
@@ -246,15 +247,14 @@ def _read_now(missing: Mapping[int, Kept]) -> dict[int, Reading]:
         states = {performance_id: kept.state for performance_id, kept in missing.items()}
         began = time.monotonic()
         rows = link.execute(queries.EVERYBODYS, {"performances": array(missing)}).fetchall()
-    found: dict[int, Reading] = {}
+    read: dict[int, Reading] = {}
     for performance_id, letters, owners, lapses_in in rows:
         # A hold that lapses is a change that nobody tells of in time.
         lasts = KEPT_SECONDS if lapses_in is None else min(KEPT_SECONDS, lapses_in)
-        reading = Reading(
+        read[performance_id] = Reading(
             letters, _own_of(letters, owners), began, began + lasts, states[performance_id]
         )
-        missing[performance_id].reading = found[performance_id] = reading
-    return found
+    return read
 
 
 def _own_of(letters: str, owners: str | None) -> dict[int, list[int]]:
