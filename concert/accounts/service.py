@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID, uuid4
 
 from concert.accounts.models import LONGEST_NAME
@@ -10,7 +11,7 @@ from concert.ground.database import connection
 from concert.ground.errors import BadRequest, TokenInvalid, UnknownUser
 from concert.ground.parts import part
 from concert.ground.settings import Settings
-from concert.ground.signing import sign, verify
+from concert.ground.signing import sign, understood
 
 CREATE = "INSERT INTO users (id, name) VALUES (%s, %s)"
 READ = "SELECT name FROM users WHERE id = %s"
@@ -82,7 +83,10 @@ def user_of_token(token: str) -> UUID:
         TokenInvalid: it is not a user token of ours.
         TokenExpired: its time is over.
     """
-    claims = verify(token, "user", ["sub"])
+    return understood(token, "user", ["sub"], _user_in)
+
+
+def _user_in(claims: dict[str, Any]) -> UUID:
     try:
         return UUID(claims["sub"])
     except ValueError as error:

@@ -6,9 +6,9 @@ import hashlib
 import hmac
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import jwt
 import orjson
@@ -19,6 +19,9 @@ from concert.ground.parts import keep, part
 from concert.ground.settings import Settings
 
 ALGORITHM = "HS256"
+# About 6 MB; a line that is longer is forgotten and begun anew.
+MOST_UNDERSTOOD = 10_000
+Made = TypeVar("Made")
 CODE_SIGNATURE_BYTES = 16
 # How every token that we sign begins.
 HEADER = jwt.encode({}, "k" * 32, algorithm=ALGORITHM).partition(".")[0]
@@ -31,6 +34,16 @@ class Keys:
     secrets: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Understood:
+    """What was made of good tokens that came lately: until when each is good (s since 1970), and what it says.
+
+    Whoever waits asks with the same token again and again, and has its signature checked once.
+    """
+
+    tokens: dict[tuple[str, str], tuple[int, Any]]
+
+
 def init_signing(app: Flask, settings: Settings) -> None:
     """Keep the keys beside the app.
 
@@ -40,6 +53,7 @@ def init_signing(app: Flask, settings: Settings) -> None:
     if not settings.secret_keys:
         raise RuntimeError("CONCERT_SECRET_KEYS: at least one key is needed")
     keep(app, Keys(settings.secret_keys))
+    keep(app, Understood({}))
 
 
 def sign(kind: str, lifetime_seconds: int, claims: dict[str, Any]) -> str:
@@ -65,6 +79,29 @@ def verify(token: str, kind: str, required: Sequence[str]) -> dict[str, Any]:
     if claims["typ"] != kind:
         raise TokenInvalid(f"This call takes a {kind} token; this is another kind.")
     return claims
+
+
+def understood(
+    token: str, kind: str, required: Sequence[str], make: Callable[[dict[str, Any]], Made]
+) -> Made:
+    """What ``make`` makes of the claims of a good token; remembered as long as the token is good.
+
+    Raises:
+        TokenExpired, TokenInvalid: as :func:`verify`; and what ``make`` raises.
+    """
+    tokens = part(Understood).tokens
+    found = tokens.get((kind, token))
+    if found is not None and found[0] > time.time():
+        made: Made = found[1]
+        return made
+    claims = verify(token, kind, required)
+    made = make(claims)
+    if len(tokens) >= MOST_UNDERSTOOD:
+        tokens.clear()
+    # PyJWT takes other spellings of a time; we write whole seconds.
+    if type(claims["exp"]) is int:
+        tokens[kind, token] = (claims["exp"], made)
+    return made
 
 
 def _decoded_at_once(token: str, required: list[str]) -> dict[str, Any] | None:

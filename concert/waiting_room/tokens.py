@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from concert.ground.errors import TokenInvalid
 from concert.ground.parts import part
 from concert.ground.settings import Settings
-from concert.ground.signing import sign, verify
+from concert.ground.signing import sign, understood
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,10 @@ def queue_token_of(token: str) -> QueueToken:
         TokenInvalid: it is not a queue token of ours.
         TokenExpired: its time is over.
     """
-    claims = verify(token, "queue", ["sub", "room", "seq"])
+    return understood(token, "queue", ["sub", "room", "seq"], _place_in)
+
+
+def _place_in(claims: dict[str, Any]) -> QueueToken:
     try:
         return QueueToken(UUID(claims["sub"]), str(claims["room"]), int(claims["seq"]))
     except (ValueError, TypeError, AttributeError) as error:  # signed by us, but not for this
