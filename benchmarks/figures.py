@@ -18,6 +18,8 @@ from concert.reservations.queries import HOLD
 from concert.waiting_room.keys import room_keys
 from concert.waiting_room.rooms import change_room, create_room
 from concert.waiting_room.scripts import ADMIT, JOIN, STATUS
+from concert.web.catalogue import PAGE_SIZE
+from concert.web.door import QUEUE_COOKIE, USER_COOKIE
 
 ROUNDS = 5
 SECONDS = 2
@@ -105,6 +107,8 @@ def quick(house: House, say: Say, only: Sequence[str] = ()) -> list[Figure]:
         "join": _join,
         "ask": _ask,
         "seats": _seats,
+        "map-page": _map_page,
+        "home-page": _home_page,
         "hold": _hold,
         "charge": _charge,
         "pay": _pay,
@@ -193,6 +197,42 @@ def _seats(house: House) -> list[Figure]:
             house.queue_token(number),
         )
         for number in range(stock.first, stock.first + stock.count)
+    ]
+
+    def turn() -> float:
+        return replay(house.port, requests, seconds=SECONDS, connections=CONNECTIONS, cycle=True)[0]
+
+    return _in_turns(figure, turn, _bare_turn(house))
+
+
+def _map_page(house: House) -> list[Figure]:
+    figure = Figure(
+        "map-page", "the page of the seat map", "a bare Flask route", "pages/s", 0.06, "at least"
+    )
+    concert = _new_concert(ROOM)
+    date = concert.performances[0].date.isoformat()
+    return _page(house, figure, f"/concerts/{concert.concert_id}/seats/{date}")
+
+
+def _home_page(house: House) -> list[Figure]:
+    figure = Figure("home-page", "the home page", "a bare Flask route", "pages/s", 0.12, "at least")
+    for _ in range(PAGE_SIZE):
+        _new_concert(ROOM)
+    return _page(house, figure, "/")
+
+
+def _page(house: House, figure: Figure, path: str) -> list[Figure]:
+    """A page as people inside ask for it, who are known by their cookies and hold nothing."""
+    stock = house.stock(1_000, admitted=True)
+    requests = [
+        Request("GET", path, cookies="; ".join(f"{name}={value}" for name, value in known))
+        for known in (
+            (
+                (USER_COOKIE, house.user_token(number)),
+                (QUEUE_COOKIE + ROOM, house.queue_token(number)),
+            )
+            for number in range(stock.first, stock.first + stock.count)
+        )
     ]
 
     def turn() -> float:

@@ -37,12 +37,15 @@ class Request:
     path: str
     token: str = ""
     body: bytes | None = None
+    cookies: str = ""
 
     def encoded(self) -> bytes:
         """Its bytes on the wire."""
         lines = [f"{self.method} {self.path} HTTP/1.1", "Host: localhost"]
         if self.token:
             lines.append(f"Authorization: Bearer {self.token}")
+        if self.cookies:
+            lines.append(f"Cookie: {self.cookies}")
         if self.body is not None:
             lines += ["Content-Type: application/json", f"Content-Length: {len(self.body)}"]
         return "\r\n".join([*lines, "", ""]).encode() + (self.body or b"")

@@ -278,20 +278,6 @@ def seat_prices(performance_id: int) -> tuple[int, ...]:
     return found[1]
 
 
-def seats_of(user_id: UUID | None, performance_ids: Sequence[int]) -> dict[int, list[SeatState]]:
-    """Every seat of some performances, in number order, as this user sees them."""
-    letters = seat_letters(user_id, performance_ids)
-    return {
-        performance_id: [
-            SeatState(number, price, STATES[letter.lower()], letter.isupper())
-            for number, (letter, price) in enumerate(
-                zip(letters[performance_id], seat_prices(performance_id), strict=True), 1
-            )
-        ]
-        for performance_id in performance_ids
-    }
-
-
 def _free_seats(performance: Performance) -> list[int]:
     letters = seat_letters(None, [performance.performance_id])[performance.performance_id]
     return [seat_no for seat_no, letter in enumerate(letters, 1) if letter == "a"]

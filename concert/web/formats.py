@@ -1,21 +1,26 @@
 """Template filters: money, numbers, days, times and durations, in the page's language.
 
-Days and times are told in the venue's time zone (``CONCERT_TIMEZONE``), which is Babel's
-default time zone here.
+Days and times are told in the venue's time zone (``CONCERT_TIMEZONE``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
+from zoneinfo import ZoneInfo
 
+from babel.dates import format_datetime
+from babel.numbers import format_decimal
 from flask import Flask
-from flask_babel import format_date, format_datetime, format_decimal, format_time, ngettext
 from flask_babel import gettext as _
+from flask_babel import ngettext
 
 from concert.catalogue.seating import row_of
 from concert.catalogue.service import Concert, Performance
-from concert.web.language import tongue
+from concert.ground.parts import part
+from concert.ground.settings import Settings
+from concert.web.language import language, tongue
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 
@@ -63,27 +68,42 @@ def lowest_price(prices: Iterable[int]) -> str:
 
 def number(value: int) -> str:
     """A whole number with its thousands apart."""
-    return str(format_decimal(value))
+    return _number(value, language())
 
 
 def day(value: datetime) -> str:
     """A day in full: ``Tuesday, 31 December 2030``, or ``2030년 12월 31일 화요일``."""
-    return str(format_date(value, tongue().day))
+    return _told(value, tongue().day, language(), _zone())
 
 
 def short_day(value: datetime) -> str:
     """A day in short: ``Tue 31 Dec``, or ``12월 31일 (화)``."""
-    return str(format_date(value, tongue().short_day))
+    return _told(value, tongue().short_day, language(), _zone())
 
 
 def clock(value: datetime) -> str:
     """A time of day: ``7:00 PM``, or ``오후 7:00``."""
-    return str(format_time(value, tongue().clock))
+    return _told(value, tongue().clock, language(), _zone())
 
 
 def moment(value: datetime) -> str:
     """A day and a time, with the seconds left out."""
-    return str(format_datetime(value, tongue().day_of_moment + tongue().clock))
+    return _told(value, tongue().day_of_moment + tongue().clock, language(), _zone())
+
+
+@lru_cache(maxsize=4096)
+def _number(value: int, code: str) -> str:
+    return str(format_decimal(value, locale=code))
+
+
+@lru_cache(maxsize=4096)
+def _told(value: datetime, pattern: str, code: str, zone: ZoneInfo) -> str:
+    """A moment by a pattern of CLDR; pages tell the same few again and again."""
+    return str(format_datetime(value, pattern, tzinfo=zone, locale=code))
+
+
+def _zone() -> ZoneInfo:
+    return part(Settings).zone
 
 
 def when(value: datetime) -> str:

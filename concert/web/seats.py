@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from flask import Response, render_template, request, url_for
+from markupsafe import Markup
 
 from concert.catalogue.seating import nearest_free, rows_of
 from concert.catalogue.service import (
@@ -33,15 +34,16 @@ from concert.ground.fanout import Fact
 from concert.ground.parts import part
 from concert.ground.settings import Settings
 from concert.reservations.service import (
+    STATES,
     Reservation,
     SeatState,
     hold_best_seats,
     hold_seats,
     reservations_of,
     seat_counts,
-    seat_letters,
-    seats_of,
+    seat_prices,
 )
+from concert.reservations.snapshots import Reading, SeatSnapshots, seats_lately
 from concert.waiting_room import service as waiting_room
 from concert.waiting_room.service import Visit
 from concert.waiting_room.tokens import QueueToken
@@ -173,38 +175,58 @@ def _page(
     refused: str = "",
     status: int = 200,
 ) -> Response:
-    settings = part(Settings)
+    if status != 200:
+        # Whoever was refused has shown that what was read lately is not how it is.
+        part(SeatSnapshots).drop(performance.performance_id)
+    [reading] = seats_lately([performance.performance_id])
     user_id = visit.token.user_id
-    seats = {
-        seat.seat_no: seat
-        for seat in seats_of(user_id, [performance.performance_id])[performance.performance_id]
-    }
-    free = [seat.seat_no for seat in seats.values() if seat.state == "available"]
+    free = [seat_no for seat_no, letter in enumerate(reading.letters, 1) if letter == "a"]
     kept = [seat_no for seat_no in wanted if seat_no in free]
     offered = (
         [seat for seat in nearest_free(set(free) - set(kept), lost, performance.capacity)]
         if lost
         else []
     )
-    states = [seat.state for seat in seats.values()]
+    marks: dict[str, Any] = {"chosen": kept + offered, "lost": list(lost), "offered": offered}
     shown: dict[str, Any] = {
         "concert": concert,
         "performance": performance,
-        "rows": rows_of(performance.capacity),
-        "seats": seats,
-        "counts": {state: states.count(state) for state in ("available", "held", "sold")},
-        "chosen": kept + offered,
-        "lost": list(lost),
-        "offered": offered,
+        "seat_map": _map(performance, reading, user_id, **marks),
         "refused": refused,
-        "limit": settings.max_seats_per_user,
+        "limit": part(Settings).max_seats_per_user,
         "visit": visit,
         "map_url": map_url(concert, performance),
-        "query": request.query_string.decode() if request.args.get("performance") else "",
+        **marks,
     }
     if request.args.get("part") == "map":
-        return private(render("seats/_map.html", **shown))
+        return private(Response(shown["seat_map"], mimetype="text/html"))
     return private(render("seats/page.html", status, **shown))
+
+
+def _map(performance: Performance, reading: Reading, user_id: UUID, **marks: Any) -> Markup:
+    """The seat map; as nobody's own and without marks it is drawn once for each reading and language."""
+    is_anybodys = not reading.own_seats(user_id) and not any(marks.values())
+    drawn: Markup | None = reading.shown.get(("map", language())) if is_anybodys else None
+    if drawn is None:
+        letters = reading.letters_for(user_id)
+        prices = seat_prices(performance.performance_id)
+        seats = {
+            number: SeatState(number, price, STATES[letter.lower()], letter.isupper())
+            for number, (letter, price) in enumerate(zip(letters, prices, strict=True), 1)
+        }
+        drawn = Markup(
+            render_template(
+                "seats/_map.html",
+                performance=performance,
+                rows=rows_of(performance.capacity),
+                seats=seats,
+                counts={state: reading.letters.count(letter) for letter, state in STATES.items()},
+                **marks,
+            )
+        )
+        if is_anybodys:
+            reading.shown["map", language()] = drawn
+    return drawn
 
 
 def _ended(concert: Concert, performance: Performance, visit: Visit, status: int = 200) -> Response:
@@ -225,7 +247,7 @@ def _ended(concert: Concert, performance: Performance, visit: Visit, status: int
 
 def _states(performance: Performance, user_id: UUID) -> str:
     """Every seat's state by its first letter, in number order; ``m`` where it is the visitor's own."""
-    letters = seat_letters(user_id, [performance.performance_id])[performance.performance_id]
+    letters = seats_lately([performance.performance_id])[0].letters_for(user_id)
     return letters.replace("H", "m").replace("S", "m")
 
 

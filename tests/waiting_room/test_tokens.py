@@ -8,11 +8,14 @@ from typing import Any
 import jwt
 import pytest
 
+from concert.ground import signing
+from concert.ground.parts import part
 from concert.ground.redis_client import redis
 from concert.ground.settings import Settings
 from concert.ground.signing import sign
 from concert.waiting_room.keys import room_keys
 from tests.sale import Fan, Sale
+from tests.waiting import wait_until
 
 KEY = "another key that is long enough to sign with"
 
@@ -254,3 +257,32 @@ def test_a_token_that_was_never_handed_out_for_a_place_gets_nobody_in(
     fan = sale.admitted_fan()
     redis().flushall()
     assert refused(fan, concert) == {(403, "not_admitted")}
+
+
+def test_a_token_that_was_read_before_ends_all_the_same(sale: Sale, concert: int) -> None:
+    fan = sale.admitted_fan(concert)
+    claims = jwt.decode(fan.queue_token, options={"verify_signature": False})
+    place = {name: claims[name] for name in ("sub", "room", "seq")}
+    fan.queue_token = sign("queue", 4, place)
+    assert fan.place().status_code == 200
+    over = wait_until(lambda: (answer := fan.place()).status_code != 200 and answer)
+    assert (over.status_code, over.json["code"]) == (401, "token_expired")
+
+
+def test_a_token_that_was_read_before_as_one_kind_is_not_read_as_another(
+    sale: Sale, concert: int
+) -> None:
+    fan = sale.admitted_fan(concert)
+    assert fan.call_as_user("GET", "/v1/charges").status_code == 200
+    assert fan.place().status_code == 200
+    assert fan.call_as_user("GET", "/v1/enqueues").status_code == 401
+    assert fan.call("GET", "/v1/charges").status_code == 401
+
+
+def test_only_so_many_tokens_are_remembered(
+    sale: Sale, concert: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(signing, "MOST_UNDERSTOOD", 5)
+    for _ in range(8):
+        assert sale.admitted_fan(concert).place().status_code == 200
+    assert len(part(signing.Understood, sale.app).tokens) <= 5

@@ -9,6 +9,8 @@ import pytest
 from werkzeug.test import TestResponse
 
 from concert.ground.database import connection
+from concert.reservations import snapshots
+from tests.reservations.test_snapshots import take
 from tests.sale import NEW_YEARS_EVE, Sale, forget_all
 from tests.web.browser import Browser, Document
 
@@ -260,3 +262,42 @@ def test_two_shows_on_one_day_are_told_apart(
     assert "2회차" in shown.text
     assert seats(shown)[1]["aria-label"] == "A열 1번, 무료, 예매 가능"
     assert "5분간 선점하기" in shown.text
+
+
+def test_a_map_that_was_drawn_for_many_shows_nobody_what_is_somebody_s_own(
+    sale: Sale, visitor: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshots, "KEPT_SECONDS", 3600.0)
+    concert = sale.concert()
+    path = inside(sale, visitor, concert)
+    stranger, korean = Browser(sale), Browser(sale)
+    for other in (stranger, korean):
+        other.become(sale.admitted_fan(concert))
+    send(visitor, path, "/hold", seats=["7"])
+
+    def of(who: Browser, query: str = "") -> str:
+        return seats(who.read(path + query))[7]["aria-label"].rpartition(", ")[2]
+
+    # Whoever looks first, each sees it as it is to them, also the second time.
+    for _ in range(2):
+        assert of(visitor) == "yours"
+        assert of(stranger) == "held"
+        assert of(korean, "?lang=ko") not in ("held", "yours", "available")
+    # What was chosen and lost by one is marked for that one alone.
+    lost = send(stranger, path, "/hold", seats=["7", "9"])
+    assert "checked" in seats(Document(lost.text))[9]
+    fresh = Browser(sale)
+    fresh.become(sale.admitted_fan(concert))
+    assert not any("checked" in box for box in seats(fresh.read(path)).values())
+
+
+def test_whoever_is_refused_is_shown_the_seats_as_they_are_now(
+    sale: Sale, visitor: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshots, "KEPT_SECONDS", 3600.0)
+    concert = sale.concert()
+    path = inside(sale, visitor, concert)
+    visitor.read(path)
+    take(sale.fan(), 4)
+    lost = seats(Document(send(visitor, path, "/hold", seats=["4", "5"]).text))
+    assert lost[4]["aria-label"].endswith("held") and "checked" not in lost[4]
