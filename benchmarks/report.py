@@ -55,7 +55,8 @@ A goal that is not met says "falls short".
 - The service runs as `concert up` runs it, logs included; its worker and clock do not run.
 - Joining: a new user each time, into a room that lets nobody in. Asking: 2,000 people in that line.
   Seats: the 50 seats of a date. Holding: a new user and a free seat each time. Charging: a new user,
-  whose wallet exists. Paying: a new user with one held seat. Tokens are made beforehand.
+  whose wallet exists. Paying: a new user with one held seat. Tokens are made beforehand. Pages: a
+  date of fifty seats, and twenty concerts, for 1,000 people inside who are known by their cookies.
 - `wrk` sends the requests, 32 connections beside the bare route and 16 beside pgbench. An answer
   other than 2xx ends the measurement, and what was held, charged and paid is counted in the database
   afterwards on both sides.
