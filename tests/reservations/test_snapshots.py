@@ -136,6 +136,7 @@ def test_a_list_is_right_at_once_after_somebody_has_left_with_seats(sale: Sale) 
 def test_a_change_whose_fact_is_lost_is_shown_within_half_a_second(sale: Sale) -> None:
     concert = sale.concert()
     fan, other = sale.admitted_fan(concert), sale.fan()
+    hear(sale)
     assert states(fan, concert)[3] == "available"
     take(other, 3)
     taken_at = time.monotonic()
