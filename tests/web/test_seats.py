@@ -10,7 +10,7 @@ from werkzeug.test import TestResponse
 
 from concert.ground.database import connection
 from concert.reservations import snapshots
-from tests.reservations.test_snapshots import take
+from tests.reservations.test_snapshots import hear, take
 from tests.sale import NEW_YEARS_EVE, Sale, forget_all
 from tests.web.browser import Browser, Document
 
@@ -297,6 +297,7 @@ def test_whoever_is_refused_is_shown_the_seats_as_they_are_now(
     monkeypatch.setattr(snapshots, "KEPT_SECONDS", 3600.0)
     concert = sale.concert()
     path = inside(sale, visitor, concert)
+    hear(sale)
     visitor.read(path)
     take(sale.fan(), 4)
     lost = seats(Document(send(visitor, path, "/hold", seats=["4", "5"]).text))
