@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import flask_migrate
@@ -19,7 +20,6 @@ from tests.servers import (
     SharedPostgres,
     own_database,
     own_redis,
-    temporary_directory,
 )
 
 POSTGRES = pytest.StashKey[SharedPostgres]()
@@ -37,8 +37,9 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Runs in the xdist controller before each worker starts: hand it the server's URL."""
+    """Runs in the xdist controller before each worker starts: hand it what all workers share."""
     node.workerinput["postgres_url"] = node.config.stash[POSTGRES].url
+    node.workerinput["directory"] = str(node.config.stash[POSTGRES].directory)
 
 
 @pytest.fixture(scope="session")
@@ -58,10 +59,11 @@ def database_url(request: pytest.FixtureRequest, worker_name: str) -> Iterator[s
 
 
 @pytest.fixture(scope="session")
-def new_cluster() -> Iterator[NewCluster]:
+def new_cluster(request: pytest.FixtureRequest) -> NewCluster:
     """For tests that need a PostgreSQL of their own: its files, as they are when it is new."""
-    with temporary_directory() as directory:
-        yield NewCluster(directory)
+    workerinput = getattr(request.config, "workerinput", None)
+    shared = workerinput["directory"] if workerinput else request.config.stash[POSTGRES].directory
+    return NewCluster(Path(shared) / "new")
 
 
 @pytest.fixture(scope="session")

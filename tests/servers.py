@@ -10,6 +10,7 @@ everything in the Redis databases is then deleted.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
 import subprocess
@@ -30,17 +31,18 @@ class SharedPostgres:
 
     def __init__(self) -> None:
         self._held = contextlib.ExitStack()
+        self.directory = self._held.enter_context(temporary_directory())
         self._url = os.environ.get("CONCERT_TEST_DATABASE_URL", "")
 
     @property
     def url(self) -> str:
         if not self._url:
-            directory = self._held.enter_context(temporary_directory())
-            server = self._held.enter_context(EmbeddedPostgres(directory / "pg", fast=True))
+            server = self._held.enter_context(EmbeddedPostgres(self.directory / "pg", fast=True))
             self._url = server.url
         return self._url
 
     def stop(self) -> None:
+        """End it, and remove the directory, which is the session's."""
         self._held.close()
 
 
@@ -78,17 +80,23 @@ def own_redis(worker: str) -> Iterator[str]:
 class NewCluster:
     """The files of a PostgreSQL that has never been used, made once and copied after that.
 
-    initdb takes longer than most tests that need a server of their own.
+    initdb takes longer than most tests that need a server of their own. All workers of a
+    session copy the same files; whoever needs them first makes them.
     """
 
     def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._directory.mkdir(mode=0o711, exist_ok=True)
         self._data = directory / "pg" / "data"
 
     def put_into(self, directory: Path) -> None:
         """Make the directory that an ``EmbeddedPostgres`` finds its data in."""
-        if not self._data.exists():
-            with EmbeddedPostgres(self._data.parent, fast=True):
-                """It starts once, and has then made its database."""
+        with (self._directory / "made").open("a") as made:
+            fcntl.flock(made, fcntl.LOCK_EX)
+            if made.tell() == 0:
+                with EmbeddedPostgres(self._data.parent, fast=True):
+                    """It starts once, and has then made its database."""
+                made.write("yes")
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         # With their owner: started by root, the server is another user.
         subprocess.run(["cp", "-a", str(self._data), str(directory / "data")], check=True)

@@ -110,9 +110,9 @@ class Program:
         return "\n".join(self.output[-SHOWN_LINES:])
 
 
-def started(part: Part, environment: Mapping[str, str]) -> Program:
+def started(part: Part, environment: Mapping[str, str], directory: Path = PROJECT) -> Program:
     """Start one part of the local process set by itself, without the supervisor."""
-    return Program(part.command, {**os.environ, **part.environment, **environment})
+    return Program(part.command, {**os.environ, **part.environment, **environment}, directory)
 
 
 def end_all(programs: Iterable[Program]) -> None:

@@ -24,7 +24,7 @@ NIGHT = ("--starts-at", "2030-12-31T19:00:00+09:00", "--price", "50000")
 
 @pytest.fixture
 def run(settings: Settings) -> Run:
-    """Runs the command with these words; keyword arguments are variables."""
+    """Runs the command with these words in a process; keyword arguments are variables."""
 
     def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith("CONCERT_")}
@@ -45,7 +45,7 @@ def run(settings: Settings) -> Run:
 def run_here(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Run:
-    """The same in this process: for what a command says, where it is one among many."""
+    """The same in this process, for all that a process of its own would prove nothing more of."""
 
     def run_here(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith("CONCERT_")}
@@ -77,10 +77,10 @@ def refused(done: subprocess.CompletedProcess[str]) -> str:
     return lines[0]
 
 
-def test_a_concert_made_by_command_can_be_booked_through_the_api(sale: Sale, run: Run) -> None:
-    made = run("create-concert", "Winter Songs", "Blue Hall", "--capacity", "3", *NIGHT)
+def test_a_concert_made_by_command_can_be_booked_through_the_api(sale: Sale, run_here: Run) -> None:
+    made = run_here("create-concert", "Winter Songs", "Blue Hall", "--capacity", "3", *NIGHT)
     assert (made.returncode, made.stdout) == (0, "Concert 1: Winter Songs, 1 date(s).\n")
-    added = run("add-date", "1", "--starts-at", "2031-01-01T19:00:00+09:00", "--price", "10")
+    added = run_here("add-date", "1", "--starts-at", "2031-01-01T19:00:00+09:00", "--price", "10")
     assert (added.returncode, added.stdout) == (0, "Concert 1: Winter Songs, 2 date(s).\n")
     fan = sale.admitted_fan(1, balance=10)
     assert [date["capacity"] for date in sale.call("GET", "/v1/concerts/1").json["dates"]] == [
@@ -91,38 +91,38 @@ def test_a_concert_made_by_command_can_be_booked_through_the_api(sale: Sale, run
     assert fan.pay(1, 50, date="2031-01-01").status_code == 200
 
 
-def test_a_room_set_by_command_is_set_at_once(sale: Sale, run: Run) -> None:
-    made = run("room", "set", "side", "--capacity", "7", "--paused")
+def test_a_room_set_by_command_is_set_at_once(sale: Sale, run_here: Run) -> None:
+    made = run_here("room", "set", "side", "--capacity", "7", "--paused")
     assert made.returncode == 0
     assert made.stdout.startswith("Made side: capacity=7")
     assert "paused=yes" in made.stdout
-    changed = run("room", "set", "side", "--resumed", "--opens-at", "2030-01-01T00:00:00+09:00")
+    changed = run_here("room", "set", "side", "--resumed", "--opens-at", "2030-01-01T00:00:00+09:00")
     assert changed.stdout.startswith("Changed side: capacity=7")
     assert "opens_at=20" in changed.stdout and "paused=no" in changed.stdout
     now = sale.organise("PATCH", "/v1/rooms/side", json={}).json
     assert (now["capacity"], now["paused"], now["opens_at"] is None) == (7, False, False)
-    assert "opens_at=none" in run("room", "set", "side", "--open-now").stdout
+    assert "opens_at=none" in run_here("room", "set", "side", "--open-now").stdout
 
 
-def test_the_rooms_are_listed_with_who_is_in_them(sale: Sale, run: Run) -> None:
+def test_the_rooms_are_listed_with_who_is_in_them(sale: Sale, run_here: Run) -> None:
     sale.room(capacity=1)
     sale.admitted_fan()
     sale.fan().join()
-    listed = run("rooms")
+    listed = run_here("rooms")
     assert listed.returncode == 0
     assert listed.stdout.startswith("main: capacity=1, ")
     assert "now: 1 waiting, 1 inside; so far: 2 joined, 1 admitted" in listed.stdout
 
 
 def test_migrate_and_seed_make_a_new_database_ready_and_again_change_nothing(
-    settings: Settings, sale: Sale, run: Run
+    settings: Settings, sale: Sale, run_here: Run
 ) -> None:
     with own_database(settings.database_url, "cli") as url:
-        assert run("migrate", DATABASE_URL=url).returncode == 0
-        assert run("migrate", DATABASE_URL=url).returncode == 0
-        first = run("seed", DATABASE_URL=url)
+        assert run_here("migrate", DATABASE_URL=url).returncode == 0
+        assert run_here("migrate", DATABASE_URL=url).returncode == 0
+        first = run_here("seed", DATABASE_URL=url)
         assert (first.returncode, first.stdout) == (0, "Made the demo concerts.\n")
-        again = run("seed", DATABASE_URL=url)
+        again = run_here("seed", DATABASE_URL=url)
         assert again.stdout == "There are concerts already; nothing was made.\n"
 
 
@@ -152,10 +152,10 @@ def test_wrong_settings_are_one_line_and_exit_1(sale: Sale, run_here: Run) -> No
 
 @pytest.mark.parametrize("words", [("rooms",), ("migrate",)])
 def test_servers_that_are_not_there_are_one_line_and_exit_1(
-    sale: Sale, run: Run, words: tuple[str, ...]
+    sale: Sale, run_here: Run, words: tuple[str, ...]
 ) -> None:
     assert "database cannot be reached" in refused(
-        run(*words, DATABASE_URL="postgresql://nobody@127.0.0.1:9/none")
+        run_here(*words, DATABASE_URL="postgresql://nobody@127.0.0.1:9/none")
     )
 
 

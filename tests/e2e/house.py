@@ -7,6 +7,7 @@ import itertools
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,16 +17,17 @@ from concert.ground.parts import part
 from concert.ground.settings import Settings
 from concert.local.processes import local_parts
 from tests.sale import NEW_YEARS_EVE, Fan, Sale
-from tests.service import Program, end_all, environment_of, started, wait_until_served
+from tests.service import PROJECT, Program, end_all, environment_of, started, wait_until_served
 from tests.waiting import wait_until
 
 PRICE = 50_000
 
 
 class House:
-    """The processes of one machine, each started by itself."""
+    """The processes of one machine, each started by itself, from the sources in ``directory``."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, directory: Path = PROJECT) -> None:
+        self._directory = directory
         self.address = f"http://{settings.host}:{settings.port}"
         self._port = settings.port
         parts = local_parts(settings, settings.redis_url)
@@ -66,7 +68,7 @@ class House:
             self._start("web").wait_until_it_serves(self._port)
 
     def _start(self, name: str) -> Program:
-        program = started(self._parts[name], self._environment)
+        program = started(self._parts[name], self._environment, self._directory)
         self._programs[name] = program
         self._shown[program] = 0
         return program

@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
+from concert.local.servers import EmbeddedRedis
 from tests.servers import NewCluster, temporary_directory
 from tests.service import PROJECT, Program, free_port
 
@@ -149,9 +150,11 @@ def run_up(project: Path) -> Iterator[Callable[..., Running]]:
 
 
 @pytest.fixture
-def data(directory: Path, new_cluster: NewCluster) -> Path:
-    """A server's directory, with the files of a new PostgreSQL."""
-    new_cluster.put_into(directory / "s")
+def data(request: pytest.FixtureRequest, directory: Path, new_cluster: NewCluster) -> Path:
+    """A server's directory, with the files of a new PostgreSQL unless the test's kind is another."""
+    callspec = getattr(request.node, "callspec", None)
+    if callspec is None or callspec.params.get("kind") is not EmbeddedRedis:
+        new_cluster.put_into(directory / "s")
     return directory / "s"
 
 

@@ -51,8 +51,8 @@ def test_data_survives_a_restart(kind: type[EmbeddedServer], data: Path) -> None
         assert read(server) == "yes"
 
 
-def test_postgres_is_version_18_with_room_for_300_connections(directory: Path) -> None:
-    with EmbeddedPostgres(directory / "s") as server, psycopg.connect(server.url) as connection:
+def test_postgres_is_version_18_with_room_for_300_connections(data: Path) -> None:
+    with EmbeddedPostgres(data) as server, psycopg.connect(server.url) as connection:
         row = connection.execute(
             "SELECT current_setting('server_version_num')::int / 10000,"
             " current_setting('max_connections'), current_setting('fsync'),"
@@ -150,10 +150,13 @@ def test_a_directory_has_one_owner(kind: type[EmbeddedServer], data: Path) -> No
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_path_too_long_for_a_socket_works_and_leaves_nothing(
-    kind: type[EmbeddedServer], directory: Path, monkeypatch: pytest.MonkeyPatch
+    kind: type[EmbeddedServer], data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    directory = data.parent
     monkeypatch.setattr("tempfile.tempdir", str(directory))
     long = directory / ("long name, with a comma " * 6).strip()
+    if data.exists():
+        data.rename(long)
     with kind(long) as server:
         write(server)
         assert list(directory.glob("concert-*"))
@@ -210,12 +213,12 @@ def test_data_of_another_postgres_version_is_one_clear_line(directory: Path) -> 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_server_that_cannot_start_says_its_own_last_words(
-    kind: type[EmbeddedServer], directory: Path, monkeypatch: pytest.MonkeyPatch
+    kind: type[EmbeddedServer], data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     command = ["/bin/sh", "-c", "echo first; echo no such luck >&2; exit 3"]
     monkeypatch.setattr(kind, "_command", lambda self: command)
     with pytest.raises(LocalError, match="did not start: no such luck"):
-        kind(directory / "s").start()
+        kind(data).start()
 
 
 @pytest.mark.parametrize(("version", "used"), [("7.2.1", True), ("6.0.16", False)])
