@@ -10,6 +10,10 @@ BIN := .venv/bin
 WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$(( n < 2 ? 3 : n > 5 ? 8 : n * 3 / 2 )))
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist worksteal
 
+# A suite starts more than a hundred processes; each would compile all packages anew, for 2 s, where
+# the environment forbids them to keep what they have compiled.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help setup tools run test check pytest lint format types imports coverage mutants rehearse \
 	migrate bench bench-full screenshots translations lock clean
 

@@ -14,6 +14,8 @@ from concert.ground.database import connection
 from concert.ground.settings import Settings, load_settings
 from concert.payments.queries import PAY_RESERVATION
 from concert.reservations.queries import HOLD_SEATS
+from tests.order import in_lanes
+from tests.races.crew import Crew
 from tests.sale import ORGANISER_KEY, Sale, empty_everything
 from tests.servers import (
     NewCluster,
@@ -33,6 +35,14 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     if POSTGRES in config.stash:
         config.stash[POSTGRES].stop()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put slow tests where they are begun early, where several workers share the tests."""
+    workerinput = getattr(config, "workerinput", None)
+    if workerinput is not None:
+        items[:] = in_lanes(items, workerinput["workercount"])
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -105,6 +115,14 @@ def app(settings: Settings) -> ConcertApp:
             link.execute(HOLD_SEATS)
             link.execute(PAY_RESERVATION)
     return app
+
+
+@pytest.fixture(scope="session")
+def crew(settings: Settings, app: ConcertApp) -> Iterator[Crew]:
+    """Four processes on this worker's servers; ``app`` has brought the database up to date."""
+    crew = Crew(settings.model_copy(update={"database_pool_size": 16}), processes=4)
+    yield crew
+    crew.stop()
 
 
 @pytest.fixture

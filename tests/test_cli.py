@@ -96,7 +96,9 @@ def test_a_room_set_by_command_is_set_at_once(sale: Sale, run_here: Run) -> None
     assert made.returncode == 0
     assert made.stdout.startswith("Made side: capacity=7")
     assert "paused=yes" in made.stdout
-    changed = run_here("room", "set", "side", "--resumed", "--opens-at", "2030-01-01T00:00:00+09:00")
+    changed = run_here(
+        "room", "set", "side", "--resumed", "--opens-at", "2030-01-01T00:00:00+09:00"
+    )
     assert changed.stdout.startswith("Changed side: capacity=7")
     assert "opens_at=20" in changed.stdout and "paused=no" in changed.stdout
     now = sale.organise("PATCH", "/v1/rooms/side", json={}).json

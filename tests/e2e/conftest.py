@@ -1,6 +1,7 @@
 """Real browsers before the real processes: one set of both for each xdist worker.
 
-A failed test leaves a trace and a picture in ``test-results/``.
+A failed test leaves a picture in ``test-results/``, and a trace where it is run with
+``--tracing=retain-on-failure`` (which costs a quarter of the time).
 """
 
 from __future__ import annotations

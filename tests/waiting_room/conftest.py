@@ -1,17 +1,13 @@
-"""A crew of four processes, and a clock that stands still until it is moved."""
+"""A clock that stands still until it is moved."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 
 import pytest
 
-from concert.factory import ConcertApp
 from concert.ground.redis_client import Script, redis
-from concert.ground.settings import Settings
 from concert.waiting_room import scripts
-from tests.races.crew import Crew
 from tests.sale import Sale
 
 FIRST_MOMENT_US = 1_900_000_000_000_000
@@ -65,11 +61,3 @@ def clock(sale: Sale, monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     clock.show()
     return clock
-
-
-@pytest.fixture(scope="package")
-def four(settings: Settings, app: ConcertApp) -> Iterator[Crew]:
-    """Four instances of the service on this worker's servers."""
-    crew = Crew(settings.model_copy(update={"database_pool_size": 8}), processes=4)
-    yield crew
-    crew.stop()

@@ -39,11 +39,11 @@ def open_room(capacity: int, admit_per_minute: int, *, paused: bool = False) -> 
     rooms.change_room(ROOM, {**settings, "entry_seconds": ENTRY})
 
 
-def join_from_everywhere(four: Crew, count: int) -> dict[UUID, int]:
+def join_from_everywhere(crew: Crew, count: int) -> dict[UUID, int]:
     """Users join through four processes at once; their sequence numbers."""
     users = [uuid4() for _ in range(count)]
     parts = [users[start : start + 50] for start in range(0, count, 50)]
-    numbers = four.storm([joining(ROOM, part) for part in parts], {(VERB, "JOIN"): JOIN_WITNESSED})
+    numbers = crew.storm([joining(ROOM, part) for part in parts], {(VERB, "JOIN"): JOIN_WITNESSED})
     return dict(zip(users, (number for part in numbers for number in part), strict=True))
 
 
@@ -54,18 +54,18 @@ def inside() -> dict[UUID, int]:
 
 
 def test_two_thousand_joins_from_four_processes_are_numbered_as_redis_ran_them(
-    sale: Sale, four: Crew
+    sale: Sale, crew: Crew
 ) -> None:
     open_room(100, 1_000_000, paused=True)
-    numbers = join_from_everywhere(four, 2000)
+    numbers = join_from_everywhere(crew, 2000)
     ran = [UUID(bytes=user) for user in redis().lrange("ran", 0, -1)]
     assert len(ran) == len(set(numbers.values())) == 2000
     assert sorted(numbers, key=numbers.__getitem__) == ran
 
 
-def test_admissions_come_out_in_exactly_the_order_of_joining(sale: Sale, four: Crew) -> None:
+def test_admissions_come_out_in_exactly_the_order_of_joining(sale: Sale, crew: Crew) -> None:
     open_room(150, 1_000_000, paused=True)
-    numbers = join_from_everywhere(four, 2000)
+    numbers = join_from_everywhere(crew, 2000)
     line = sorted(numbers, key=numbers.__getitem__)
     open_room(150, 1_000_000)
     chance, let_in, rejoined = random.Random(2000), set[UUID](), set[UUID]()
@@ -101,7 +101,7 @@ def test_admissions_come_out_in_exactly_the_order_of_joining(sale: Sale, four: C
 
 
 def admit_from_everywhere(
-    sale: Sale, four: Crew, replaced: Altered, minutes: float, leaving: float
+    sale: Sale, crew: Crew, replaced: Altered, minutes: float, leaving: float
 ) -> tuple[list[float], int]:
     """Four admitters run while time moves on and a part of the people inside leave.
 
@@ -110,7 +110,7 @@ def admit_from_everywhere(
     chance, passed, most = random.Random(60), 0.0, 0
     moments: dict[UUID, float] = {}
     while passed < minutes * 60:
-        four.storm([admitting(ROOM, 5)] * 8, replaced)
+        crew.storm([admitting(ROOM, 5)] * 8, replaced)
         now_inside = inside()
         most = max(most, len(now_inside))
         for user, deadline in now_inside.items():
@@ -134,70 +134,70 @@ def most_in_a_minute(moments: list[float]) -> int:
     return most
 
 
-def test_four_admitters_at_once_never_let_more_in_than_the_capacity(sale: Sale, four: Crew) -> None:
+def test_four_admitters_at_once_never_let_more_in_than_the_capacity(sale: Sale, crew: Crew) -> None:
     open_room(20, 1_000_000, paused=True)
-    join_from_everywhere(four, 400)
+    join_from_everywhere(crew, 400)
     open_room(20, 1_000_000)
-    moments, most = admit_from_everywhere(sale, four, {}, minutes=0.5, leaving=0.5)
+    moments, most = admit_from_everywhere(sale, crew, {}, minutes=0.5, leaving=0.5)
     assert most == 20
     assert len(moments) > 40
 
 
-def test_control_admitters_that_do_not_count_pass_the_capacity(sale: Sale, four: Crew) -> None:
+def test_control_admitters_that_do_not_count_pass_the_capacity(sale: Sale, crew: Crew) -> None:
     open_room(20, 1_000_000, paused=True)
-    join_from_everywhere(four, 400)
+    join_from_everywhere(crew, 400)
     open_room(20, 1_000_000)
     heedless = {(VERB, "ADMIT"): HEEDLESS["capacity"]}
-    _, most = admit_from_everywhere(sale, four, heedless, minutes=0.1, leaving=0)
+    _, most = admit_from_everywhere(sale, crew, heedless, minutes=0.1, leaving=0)
     assert most > 20
 
 
 @pytest.mark.parametrize("admit_per_minute", [1, 7, 60, 200])
 def test_four_admitters_at_once_never_let_more_in_than_the_rate_in_any_minute(
-    sale: Sale, four: Crew, admit_per_minute: int
+    sale: Sale, crew: Crew, admit_per_minute: int
 ) -> None:
     open_room(10_000, admit_per_minute, paused=True)
-    join_from_everywhere(four, 600)
+    join_from_everywhere(crew, 600)
     open_room(10_000, admit_per_minute)
-    moments, _ = admit_from_everywhere(sale, four, {}, minutes=1.3, leaving=1)
+    moments, _ = admit_from_everywhere(sale, crew, {}, minutes=1.3, leaving=1)
     assert most_in_a_minute(moments) <= admit_per_minute
     # It lets in nearly as many as it may, too.
     assert len(moments) >= admit_per_minute * 0.9
 
 
-def test_control_a_bucket_as_large_as_the_rate_passes_the_rate(sale: Sale, four: Crew) -> None:
+def test_control_a_bucket_as_large_as_the_rate_passes_the_rate(sale: Sale, crew: Crew) -> None:
     open_room(10_000, 60, paused=True)
-    join_from_everywhere(four, 600)
+    join_from_everywhere(crew, 600)
     open_room(10_000, 60)
     # A bucket that is full when the minute begins, and fills again within it.
     full = HEEDLESS["rate"]
     refilled = altered(full, ("(limit - size + 1)", "limit"))
     moments, _ = admit_from_everywhere(
-        sale, four, {(VERB, "ADMIT"): refilled}, minutes=1, leaving=1
+        sale, crew, {(VERB, "ADMIT"): refilled}, minutes=1, leaving=1
     )
     assert most_in_a_minute(moments) > 60
 
 
 def test_admitting_by_many_at_once_lets_in_as_many_as_admitting_once(
-    sale: Sale, four: Crew
+    sale: Sale, crew: Crew
 ) -> None:
     open_room(30, 1_000_000, paused=True)
-    numbers = join_from_everywhere(four, 100)
+    numbers = join_from_everywhere(crew, 100)
     open_room(30, 1_000_000)
-    assert sum(four.storm([admitting(ROOM, 2)] * 12)) == 30
+    assert sum(crew.storm([admitting(ROOM, 2)] * 12)) == 30
     assert set(inside()) == set(sorted(numbers, key=numbers.__getitem__)[:30])
-    assert sum(four.storm([admitting(ROOM, 1)] * 10)) == 0
+    assert sum(crew.storm([admitting(ROOM, 1)] * 10)) == 0
 
 
 def test_a_room_that_redis_meets_for_the_first_time_lets_the_first_ones_in(
-    sale: Sale, four: Crew
+    sale: Sale, crew: Crew
 ) -> None:
     for number in range(5):
         slug = f"fresh-{number}"
         sale.room(slug, capacity=1000, admit_per_minute=1_000_000)
         redis().delete(*room_keys(slug))
         sale_begins_anew(slug)
-        four.storm([joining(slug, [uuid4()]) for _ in range(24)])
+        crew.storm([joining(slug, [uuid4()]) for _ in range(24)])
         assert redis().zcard(room_keys(slug).waiting) == 0, "somebody waits in an empty room"
 
 
