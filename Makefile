@@ -7,7 +7,7 @@ BIN := .venv/bin
 
 # Test workers: the tests wait for servers, disks and browsers as much as for the processor, so there
 # are more of them than processors. Whoever has nothing left to do takes tests from those who have.
-WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$(( n < 2 ? 3 : n > 5 ? 8 : n * 3 / 2 )))
+WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$(( n < 2 ? 3 : n > 4 ? 8 : n * 2 )))
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 # A suite starts more than a hundred processes; each would compile all packages anew, for 2 s, where

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,10 +11,12 @@ from tests.order import HERE, SLOW, group_of, in_lanes
 
 
 def collected() -> list[Any]:
-    """Some tests of every folder and file that there is."""
-    places = [one for one in HERE.iterdir() if one.is_dir() or one.name.startswith("test_")]
-    files = [place / "test_it.py" if place.is_dir() else place for place in sorted(places)]
-    return [SimpleNamespace(path=file, number=n) for file in files for n in range(20)]
+    """As many tests of every file that there is."""
+    return [
+        SimpleNamespace(path=file, number=number)
+        for file in sorted(HERE.rglob("test_*.py"))
+        for number in range(20)
+    ]
 
 
 def begins_slowly(share: list[Any]) -> bool:
@@ -38,4 +39,7 @@ def test_every_share_has_all_its_slow_tests_first_and_no_test_is_lost(workers: i
 
 def test_what_is_said_to_be_slow_is_there() -> None:
     assert [name for name in SLOW if not (HERE / name).exists()] == []
-    assert group_of(Path(HERE / "waiting_room" / "test_line.py")) == "races"
+    assert group_of(HERE / "waiting_room" / "test_line.py") == "races"
+    assert group_of(HERE / "e2e" / "test_quiet.py") == "e2e/test_quiet.py"
+    assert group_of(HERE / "e2e" / "test_line.py") == "e2e"
+    assert group_of(HERE / "wallet" / "test_charges.py") not in SLOW

@@ -297,7 +297,7 @@ class EmbeddedPostgres(EmbeddedServer):
             "--locale=C",
             "--locale-provider=builtin",
             "--builtin-locale=C.UTF-8",
-            *(["--no-sync"] if self.fast else []),
+            *(["--no-sync", "--wal-segsize=1"] if self.fast else []),
         ]
         self._process = self._launch(command, log)
         try:

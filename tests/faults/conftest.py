@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from concert.ground.settings import Settings
 from concert.local.servers import EmbeddedPostgres, EmbeddedRedis
 from tests.deploy.stack import free_port
 from tests.e2e.house import House, HttpSale
-from tests.servers import temporary_directory
+from tests.servers import NewCluster, temporary_directory
 
 SMALL_THREADS = 16
 
@@ -33,28 +33,21 @@ class Service:
     redis: EmbeddedRedis
 
 
-@pytest.fixture(scope="module")
-def service(settings: Settings) -> Iterator[Service]:
-    """Web, worker and clock."""
-    with running(settings) as service:
-        yield service
-
-
-@pytest.fixture(scope="module")
-def small_service(settings: Settings) -> Iterator[Service]:
-    """The same with one web process of few threads."""
-    with running(settings, web_workers=1, web_threads=SMALL_THREADS) as service:
+@pytest.fixture(scope="package")
+def small_service(settings: Settings, new_cluster: NewCluster) -> Iterator[Service]:
+    """Web with one process of few threads, worker and clock; each test leaves it well."""
+    with running(settings, new_cluster, web_workers=1, web_threads=SMALL_THREADS) as service:
         yield service
 
 
 @contextmanager
-def running(settings: Settings, **more: Any) -> Iterator[Service]:
+def running(settings: Settings, new_cluster: NewCluster, **more: Any) -> Iterator[Service]:
     """The service on a PostgreSQL and a Redis of its own."""
-    with (
-        temporary_directory() as directory,
-        EmbeddedPostgres(directory / "p", fast=True) as postgres,
-        EmbeddedRedis(directory / "r", fast=True) as redis,
-    ):
+    with ExitStack() as held:
+        directory = held.enter_context(temporary_directory())
+        new_cluster.put_into(directory / "p")
+        postgres = held.enter_context(EmbeddedPostgres(directory / "p", fast=True))
+        redis = held.enter_context(EmbeddedRedis(directory / "r", fast=True))
         own = settings.model_copy(
             update={
                 "database_url": postgres.url,

@@ -19,6 +19,8 @@ LONGEST_ANSWER = 3.5
 LONGEST_READINESS = 2.0
 RECOVERED_WITHIN = 5.0
 CROWD = 24
+# Between two questions of one person: a hundred and more a second of all, and time for others.
+PAUSE_SECONDS = 0.15
 
 
 def person(fan: Fan, concert: int, seat: int) -> list[Callable[[httpx.Client], httpx.Response]]:
@@ -64,7 +66,7 @@ def test_a_frozen_server_makes_no_answer_late_and_none_a_fault(
     fans = [sale.admitted_fan(concert) for _ in range(CROWD)]
     crowd = Crowd(service.address)
     for seat, fan in enumerate(fans, 1):
-        crowd.add(person(fan, concert, seat))
+        crowd.add(person(fan, concert, seat), PAUSE_SECONDS)
     readiness: list[Answered] = []
     try:
         wait_until(lambda: len(crowd.answers) > 10 * CROWD, seconds=30, what="a busy crowd")

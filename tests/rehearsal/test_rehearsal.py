@@ -111,7 +111,9 @@ class Broken:
 
 
 @pytest.fixture(scope="module")
-def broken(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broken]:
+def broken(
+    settings: Settings, worker_name: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Broken]:
     """One service for all defects: starting one takes longer than most evenings."""
     source = tmp_path_factory.mktemp("source")
     for needed in NEEDED:
@@ -128,7 +130,7 @@ def broken(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iter
         changed.write_text(text.replace(defect.old, new))
     with (
         own_database(settings.database_url, "rehearsal") as database_url,
-        own_redis("gw15") as redis_url,
+        own_redis(worker_name) as redis_url,
     ):
         own = settings.model_copy(
             update={
