@@ -73,12 +73,14 @@ CLAIM = """
 INSERT INTO idempotency_keys (user_id, key, fingerprint) VALUES (%s, %s, %s)
 ON CONFLICT (user_id, key) DO NOTHING RETURNING true"""
 RECALL = "SELECT fingerprint, answer FROM idempotency_keys WHERE user_id = %s AND key = %s"
-# Another worker may be forgetting the same ones: each takes what is free.
+# Another worker may be forgetting the same ones: each takes what is free. What is taken is read once:
+# as a condition of the DELETE it could be read again for every row, and find others each time.
 FORGET = """
-DELETE FROM idempotency_keys WHERE (user_id, key) IN (
+WITH old AS MATERIALIZED (
     SELECT user_id, key FROM idempotency_keys WHERE created_at < now() - %s * interval '1 hour'
     ORDER BY created_at LIMIT %s FOR UPDATE SKIP LOCKED
-)"""
+)
+DELETE FROM idempotency_keys k USING old WHERE k.user_id = old.user_id AND k.key = old.key"""
 KEEP = "UPDATE idempotency_keys SET answer = %s WHERE user_id = %s AND key = %s"
 
 

@@ -30,8 +30,8 @@ RESERVED = "INSERT INTO reservations AS r"
 # The moment between looking and acting, long enough that others act in it.
 PAUSE = "PERFORM pg_sleep(0.1);\n    "
 
-# Reading the map of a house, counted.
-COUNTED = spoiled(LETTERS, ("AS own) m", "AS own, nextval('readings')) m"))
+# Reading the map of a house, counted; everybody has read it when the first acts on it.
+COUNTED = spoiled(LETTERS, ("AS own) m", "AS own, nextval('readings'), pg_sleep(0.1)) m"))
 
 # Locks the seats one by one, in an order that is another one for every reservation.
 LOCK_IN_ANY_ORDER = """
