@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 from concert.factory import create_app
 from concert.ground.database import Database, connection
 from concert.ground.errors import BadRequest
-from concert.ground.idempotency import Attempt
+from concert.ground.idempotency import FORGET, Attempt
 from concert.ground.parts import part
 from concert.ground.settings import Settings
 from concert.jobs.upkeep import clean_idempotency_keys
@@ -316,6 +316,19 @@ def test_old_keys_are_dropped_and_young_ones_kept(sale: Sale) -> None:
     clean_idempotency_keys()
     assert keys() == 1
     assert fan.charge(1, headers={"Idempotency-Key": "young"}).json["balance"] == 2
+
+
+def test_no_more_keys_are_dropped_at_once_than_a_batch_whatever_plan_is_taken(sale: Sale) -> None:
+    fan = sale.fan()
+    for number in range(6):
+        fan.charge(1, headers={"Idempotency-Key": f"key-{number}"})
+    sale.let_time_pass(49 * 3600)
+    with connection() as link, link.transaction():
+        # As for a small table of which PostgreSQL knows nothing yet.
+        for way in ("hashjoin", "mergejoin", "hashagg", "sort", "material", "memoize"):
+            link.execute(f"SET LOCAL enable_{way} = off")
+        assert link.execute(FORGET, (48, 2)).rowcount == 2
+    assert keys() == 4
 
 
 def test_a_retried_hold_does_not_stretch_the_visit(sale: Sale) -> None:
