@@ -30,6 +30,7 @@ from sqlalchemy.orm import DeclarativeBase
 from concert.ground.budget import OUTAGE_SECONDS, QUICK, UNHURRIED, Budget, Limits, Outage, budget
 from concert.ground.errors import BadRequest, Unavailable
 from concert.ground.parts import keep, part
+from concert.ground.prepared import Prepared, prepares
 from concert.ground.settings import Settings
 
 log = structlog.get_logger()
@@ -74,6 +75,8 @@ class Connection(psycopg.Connection[TupleRow]):
     allowed: Budget = UNHURRIED
     limits: Limits = QUICK
     outage: Outage | None = None
+    # None where nothing may be prepared.
+    prepared: Prepared | None = None
 
     def wait(self, gen: Any, interval: float = GLANCE_SECONDS, timeout: float | None = None) -> Any:
         """Wait for the server, within the budget of whoever has checked this connection out.
@@ -105,6 +108,12 @@ class Connection(psycopg.Connection[TupleRow]):
             if self.outage is not None:
                 self.outage.end()
             return found
+
+    def _deallocate(self, name: bytes | None) -> Any:
+        """Forget our own prepared statements with psycopg's, which drops all after a rollback."""
+        if name is None and self.prepared is not None:
+            self.prepared.names.clear()
+        return super()._deallocate(name)
 
     def _look_around(self, waited: float) -> None:
         """Find out whether the server is slow (a lock, a long statement) or says nothing to anybody."""
@@ -175,13 +184,17 @@ def init_database(app: Flask, settings: Settings) -> None:
     """Attach the pool and SQLAlchemy to the app. Nothing connects before the first query."""
     outage = Outage()
 
-    def know_outage(link: Connection) -> None:
+    def equip(link: Connection) -> None:
         link.outage = outage
+        if settings.prepared_statements:
+            link.prepared = prepares(link)
+        else:
+            link.prepare_threshold = None  # psycopg's own
 
     pool: ConnectionPool[Connection] = ConnectionPool(
         settings.database_url,
         connection_class=Connection,
-        configure=know_outage,
+        configure=equip,
         min_size=0,
         max_size=settings.database_pool_size,
         open=False,

@@ -23,6 +23,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from concert.ground.database import Base, Connection, connection, upkeep_connection
 from concert.ground.errors import BadRequest, DomainError, IdempotencyConflict, RateLimited
+from concert.ground.prepared import Forgotten
 
 T = TypeVar("T")
 
@@ -97,7 +98,11 @@ def once(attempt: Attempt | None, answer_type: type[T], work: Callable[[Connecti
         if attempt is None:
             return work(link)
         try:
-            return _once(link, attempt, TypeAdapter(answer_type), work)
+            try:
+                return _once(link, attempt, TypeAdapter(answer_type), work)
+            except Forgotten:
+                link.rollback()
+                return _once(link, attempt, TypeAdapter(answer_type), work)
         except BaseException:
             link.rollback()
             raise

@@ -52,6 +52,7 @@ class Settings(BaseSettings):
     web_workers: int = Field(2, alias="CONCERT_WEB_WORKERS", ge=1, le=256)
     web_threads: int = Field(128, alias="CONCERT_WEB_THREADS", ge=1, le=1024)
     database_pool_size: int = Field(12, alias="CONCERT_DATABASE_POOL_SIZE", ge=1, le=500)
+    prepared_statements: bool = Field(True, alias="CONCERT_PREPARED_STATEMENTS")
     max_body_bytes: int = Field(64 * 1024, alias="CONCERT_MAX_BODY_BYTES", ge=1024)
     new_users_per_minute: int = Field(6000, alias="CONCERT_NEW_USERS_PER_MINUTE", ge=1)
     key_guesses_per_minute: int = Field(20, alias="CONCERT_KEY_GUESSES_PER_MINUTE", ge=1)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from concert.ground.prepared import Hot
+
 # The function that pays; the migrations install this text.
 PAY_RESERVATION = (Path(__file__).parent / "sql" / "pay_reservation.sql").read_text(
     encoding="utf-8"
 )
 
 # Pay one live reservation, all or nothing; see the function for what comes back.
-PAY = """
+PAY = Hot("""
 SELECT paid_id, concert_id, performance_id, date, seat_nos, prices, amount, paid_at, balance, completed
 FROM pay_reservation(%(user)s, %(reservation)s::uuid, %(performance)s::bigint, %(seat)s::smallint,
-    %(payment)s, %(room)s, %(sequence)s)"""
+    %(payment)s, %(room)s, %(sequence)s)""")
 
 # What one live reservation costs, with the locks that paying takes before it comes to the wallet, so
 # that whoever adds to the wallet in between has them in order. Nothing where it is no live hold.

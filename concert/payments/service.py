@@ -249,7 +249,7 @@ def _pay_once(link: Connection, token: QueueToken, which: Which) -> tuple[Paymen
         "room": token.room,
         "sequence": token.sequence,
     }
-    row = link.execute(queries.PAY, asked).fetchone()
+    row = queries.PAY.row(link, asked)
     assert row is not None
     (
         reservation_id,

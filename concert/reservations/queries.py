@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from concert.ground.prepared import Hot
+
 # The function that holds seats; the migrations install this text.
 HOLD_SEATS = (Path(__file__).parent / "sql" / "hold_seats.sql").read_text(encoding="utf-8")
 
 # Hold seats for somebody whose place in a room is not completed; nothing comes back where it is.
 # Redis may not have been told of the payment yet, so the door alone cannot know.
-HOLD = """
+HOLD = Hot("""
 SELECT held.* FROM (
     SELECT %(user)s::uuid AS holder WHERE NOT EXISTS (
         SELECT 1 FROM completed_places
         WHERE room_slug = %(room)s AND user_id = %(user)s AND sequence >= %(sequence)s)
 ) visitor, LATERAL hold_seats(visitor.holder, %(performance)s, %(wanted)s::smallint[], %(reservation)s,
     %(hold)s * interval '1 second', %(limit)s, %(together)s::integer, %(sequence)s::bigint,
-    %(rehold)s * interval '1 second', %(lapsed_limit)s) held"""
+    %(rehold)s * interval '1 second', %(lapsed_limit)s) held""")
 
 RESERVATION = """
 r.id, r.user_id, p.concert_id, r.performance_id, p.date, r.seat_nos, r.prices, r.amount,
@@ -123,7 +125,7 @@ FROM (VALUES (true)) always LEFT JOIN freed ON true"""
 
 # Every seat of some performances as one user sees it: a letter a seat, in number order.
 # a: available, h: held, s: sold; a capital where it is the user's own.
-LETTERS = """
+LETTERS = Hot("""
 SELECT s.performance_id, string_agg(
     CASE WHEN s.sold_at IS NOT NULL THEN
               CASE WHEN s.reservation_id = ANY (m.own) THEN 'S' ELSE 's' END
@@ -134,7 +136,7 @@ FROM (SELECT ARRAY(
         SELECT r.id FROM reservations r
         WHERE r.user_id = %(user)s AND r.performance_id = ANY (%(performances)s::bigint[])
           AND r.status IN ('held', 'paid')) AS own) m, seats s
-WHERE s.performance_id = ANY (%(performances)s::bigint[]) GROUP BY s.performance_id"""
+WHERE s.performance_id = ANY (%(performances)s::bigint[]) GROUP BY s.performance_id""")
 
 # The same for a crowd: as nobody's own, with whose the seats are that are not available (as hexadecimal
 # digits, - for nobody's), and in how many seconds the first of the holds lapses.

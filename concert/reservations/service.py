@@ -260,9 +260,7 @@ def seat_letters(user_id: UUID | None, performance_ids: Sequence[int]) -> dict[i
     This is what the map is made of, and a twentieth of the work of a row for each seat.
     """
     with connection() as link:
-        rows = link.execute(
-            queries.LETTERS, {"user": user_id, "performances": array(performance_ids)}
-        ).fetchall()
+        rows = queries.LETTERS.rows(link, {"user": user_id, "performances": array(performance_ids)})
     return dict(rows)
 
 
@@ -349,8 +347,8 @@ def _hold(
     made: UUID,
 ) -> Reservation:
     settings = part(Settings)
-    row = link.execute(
-        queries.HOLD,
+    row = queries.HOLD.row(
+        link,
         {
             "user": token.user_id,
             "room": token.room,
@@ -364,7 +362,7 @@ def _hold(
             "rehold": settings.rehold_seconds,
             "lapsed_limit": settings.max_lapsed_holds,
         },
-    ).fetchone()
+    )
     if row is None:
         raise TokenExpired("This place has ended with a payment; line up again for more.")
     outcome, _, seats, prices, amount, held_at, held_until = row

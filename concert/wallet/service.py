@@ -13,6 +13,7 @@ from concert.ground.database import Connection, connection, upkeep_connection
 from concert.ground.errors import BadRequest, BalanceLimit, InsufficientBalance, UnknownUser
 from concert.ground.idempotency import Attempt, once
 from concert.ground.limits import limit
+from concert.ground.prepared import Hot
 from concert.wallet.models import HIGHEST_BALANCE, HIGHEST_CHARGE
 
 MOST_ENTRIES = 100
@@ -39,7 +40,7 @@ class Balance:
 
 # The wallet is made by its first charge. The condition stands in the statement, so a
 # charge that would go over the limit changes nothing, whoever else charges meanwhile.
-CHARGE = """
+CHARGE = Hot("""
 WITH charged AS (
     INSERT INTO wallets AS w (user_id, balance) VALUES (%(user)s, %(amount)s)
     ON CONFLICT (user_id) DO UPDATE SET balance = w.balance + excluded.balance
@@ -48,7 +49,7 @@ WITH charged AS (
 )
 INSERT INTO wallet_entries (user_id, amount, balance_after, kind)
 SELECT %(user)s, %(amount)s, charged.balance, 'charge' FROM charged
-RETURNING balance_after"""
+RETURNING balance_after""")
 READ_BALANCE = """
 SELECT w.balance FROM users u LEFT JOIN wallets w ON w.user_id = u.id WHERE u.id = %s"""
 READ_ENTRIES = """
@@ -143,9 +144,7 @@ def wallet_after(after: UUID, count: int) -> UUID | None:
 
 def _charge(link: Connection, user_id: UUID, amount: int) -> Balance:
     try:
-        row = link.execute(
-            CHARGE, {"user": user_id, "amount": amount, "highest": HIGHEST_BALANCE}
-        ).fetchone()
+        row = CHARGE.row(link, {"user": user_id, "amount": amount, "highest": HIGHEST_BALANCE})
     except psycopg.errors.ForeignKeyViolation as error:
         raise UnknownUser() from error
     if row is None:
