@@ -150,7 +150,7 @@ def _in_turns(figure: Figure, ours: Turn, reference: Turn) -> list[Figure]:
 
 def _join(house: House) -> list[Figure]:
     figure = Figure("join", "join the line", "a bare Flask route", "requests/s", 0.38, "at least")
-    body = json.dumps({"concert_id": _new_concert(RUSH).concert_id}).encode()
+    body = json.dumps({"concert_id": new_concert(RUSH).concert_id}).encode()
     expected = [24_000]
 
     def turn() -> float:
@@ -188,7 +188,7 @@ def _seats(house: House) -> list[Figure]:
         "seats", "list the 50 seats of a date", "a bare Flask route", "requests/s", 0.50, "at least"
     )
     stock = house.stock(1_000, admitted=True)
-    concert = _new_concert(ROOM)
+    concert = new_concert(ROOM)
     performance = concert.performances[0].performance_id
     requests = [
         Request(
@@ -256,7 +256,7 @@ def _hold(house: House) -> list[Figure]:
         "hold", "hold a seat", "a plain UPDATE of it by pgbench", "holds/s", 0.15, "at least"
     )
     return _beside_pgbench(
-        house, figure, PLAIN_UPDATE, _hold_requests, _seats_of(HELD), _seats_of(PLAINLY_HELD)
+        house, figure, PLAIN_UPDATE, hold_requests, _seats_of(HELD), _seats_of(PLAINLY_HELD)
     )
 
 
@@ -289,7 +289,7 @@ def _pay(house: House) -> list[Figure]:
     )
 
     def requests(house: House, stock: Stock) -> list[Request]:
-        return [_seat_request(house, stock, index, "payments") for index in range(stock.count)]
+        return [seat_request(house, stock, index, "payments") for index in range(stock.count)]
 
     return _beside_pgbench(
         house,
@@ -343,11 +343,13 @@ def _beside_pgbench(
     return _in_turns(figure, ours, reference)
 
 
-def _hold_requests(house: House, stock: Stock) -> list[Request]:
-    return [_seat_request(house, stock, index, "reservations") for index in range(stock.count)]
+def hold_requests(house: House, stock: Stock) -> list[Request]:
+    """Everybody holds a seat of their own."""
+    return [seat_request(house, stock, index, "reservations") for index in range(stock.count)]
 
 
-def _seat_request(house: House, stock: Stock, index: int, what: str) -> Request:
+def seat_request(house: House, stock: Stock, index: int, what: str) -> Request:
+    """What one of them says of their seat: ``reservations`` holds it, ``payments`` pays it."""
     performance, seat = stock.seat(index)
     return Request(
         "POST",
@@ -407,12 +409,12 @@ def _hold_p99(house: House) -> list[Figure]:
     )
     stock = house.stock(12_000, admitted=True)
     house.settle()
-    peak, _ = replay(house.port, _hold_requests(house, stock), seconds=SECONDS, connections=CLIENTS)
+    peak, _ = replay(house.port, hold_requests(house, stock), seconds=SECONDS, connections=CLIENTS)
     rate = peak / 2
 
     def ours() -> float:
         stock = house.stock(int(rate * P99_SECONDS), admitted=True)
-        requests = _hold_requests(house, stock)
+        requests = hold_requests(house, stock)
         house.settle()
         return percentile(paced(house.port, requests, rate=rate), 0.99)
 
@@ -538,6 +540,7 @@ def _used_memory() -> int:
     return int(found["used_memory"]) - int(found["mem_aof_buffer"])
 
 
-def _new_concert(room: str) -> Concert:
+def new_concert(room: str) -> Concert:
+    """A concert of one date with 50 seats."""
     starts = datetime.now(UTC) + timedelta(days=30)
     return create_concert("Benchmark", "Hall", room, [NewDate(starts, 50_000)])

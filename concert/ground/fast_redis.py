@@ -86,9 +86,6 @@ class Link:
             protocolError=ProtocolError, replyError=error_of, notEnoughData=UNFINISHED
         )
 
-    def __del__(self) -> None:
-        self.sock.close()
-
     def wait_at_most(self, seconds: float) -> None:
         """Let the next wait last so long. Mostly it would have, anyway."""
         if self.seconds != seconds:
@@ -126,6 +123,9 @@ class FastRedis:
         # step, whether threads or greenlets do it, so there is no lock that a fork could break.
         self._links: deque[Link | None] = deque([None] * MOST_LINKS)
         _all.add(self)
+
+    def __del__(self) -> None:
+        self.let_go()
 
     @classmethod
     def for_url(cls, url: str) -> FastRedis | None:
@@ -201,9 +201,9 @@ class FastRedis:
                 link = self._links.pop()
             except IndexError:
                 return
+            self._links.appendleft(None)
             if link is not None:
                 link.sock.close()
-            self._links.appendleft(None)
 
     def forget(self) -> None:
         """Leave every connection to the process that this one was forked from."""

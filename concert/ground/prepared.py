@@ -9,9 +9,9 @@ autocommit, a pipeline, or a service that is told to prepare nothing.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Mapping
-from itertools import count
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -29,6 +29,8 @@ IDLE = pq.TransactionStatus.IDLE
 NO_PIPELINE = pq.PipelineStatus.OFF
 # The server has lost a prepared statement: somebody said DISCARD ALL, or stands in between.
 LOST = "26000"
+# It has one of this name already. The name says the text, so it is the same statement.
+HAS_IT = "42P05"
 # Since a migration its plan fits no more. PostgreSQL says 0A000 of much else, too, but elsewhere.
 FITS_NO_MORE, FOUND_OUT = "0A000", "RevalidateCachedQuery"
 
@@ -46,16 +48,13 @@ class Forgotten(psycopg.OperationalError):
 class Prepared:
     """What one connection has prepared, and how it reads results."""
 
-    __slots__ = ("_numbers", "names", "reader")
+    __slots__ = ("generation", "names", "reader")
 
     def __init__(self, link: Connection) -> None:
         self.names: dict[Hot, bytes] = {}
         self.reader = Transformer.from_context(link)
-        self._numbers = count(1)
-
-    def name(self) -> bytes:
-        """A name that no statement has had on this connection, whether the server has lost it or not."""
-        return b"concert_%d" % next(self._numbers)
+        # Counts how often plans did not fit any more: those keep their names on the server.
+        self.generation = 0
 
 
 class Hot(str):
@@ -65,8 +64,9 @@ class Hot(str):
     :meth:`rows` are quicker and give the same.
     """
 
-    __slots__ = ("_names", "_numbered")
+    __slots__ = ("_digest", "_names", "_numbered")
 
+    _digest: bytes
     _names: tuple[str, ...]
     _numbered: bytes
 
@@ -81,6 +81,10 @@ class Hot(str):
 
         self._numbered = NAMED.sub(numbered, text).encode()
         self._names = tuple(numbers)
+        # In its name, so that the same name never stands for another statement, whoever has
+        # prepared it: a bouncer lends one connection to many.
+        digest = hashlib.sha1(self._numbered, usedforsecurity=False).hexdigest()
+        self._digest = digest[:16].encode()
         hot_statements.append(self)
 
     def row(self, link: Connection, values: Mapping[str, Any]) -> tuple[Any, ...] | None:
@@ -138,6 +142,8 @@ class Hot(str):
             raise error
         assert link.prepared is not None
         link.prepared.names.clear()
+        if error.sqlstate == FITS_NO_MORE:
+            link.prepared.generation += 1
         # By itself it is a transaction of its own, which the error has undone; within another
         # one it is not alone.
         if link.pgconn.transaction_status != IDLE:
@@ -152,12 +158,14 @@ class Hot(str):
         assert prepared is not None
         name = prepared.names.get(self)
         if name is None:
-            name = prepared.name()
+            name = b"concert_%s_%d" % (self._digest, prepared.generation)
             link.pgconn.send_prepare(name, self._numbered)
             result = _answer(link)
-            if result.status not in RIGHT:
+            if result.status not in RIGHT and error_from_result(result).sqlstate != HAS_IT:
                 return result
             prepared.names[self] = name
+            if result.status not in RIGHT and link.pgconn.transaction_status != IDLE:
+                raise Forgotten("A statement was prepared already") from error_from_result(result)
         link.pgconn.send_query_prepared(name, sent)
         return _answer(link)
 

@@ -18,6 +18,7 @@ from flask.ctx import AppContext
 from concert.catalogue.service import Remembered
 from concert.factory import ConcertApp, create_app
 from concert.ground.parts import keep
+from concert.ground.prepared import Hot
 from concert.ground.settings import Settings
 
 MOST_THREADS = 24
@@ -140,8 +141,8 @@ def _replace(statements: Altered) -> Altered:
     replaced = {}
     for (module, name), text in statements.items():
         home = importlib.import_module(module)
-        replaced[module, name] = getattr(home, name)
-        setattr(home, name, text)
+        replaced[module, name] = there = getattr(home, name)
+        setattr(home, name, Hot(text) if isinstance(there, Hot) else text)
     return replaced
 
 
