@@ -302,8 +302,8 @@ def test_on_sqlalchemy_s_connection_a_hot_statement_is_part_of_its_transaction(s
         assert link.pgconn.transaction_status == psycopg.pq.TransactionStatus.INTRANS
 
 
-def test_in_a_pipeline_a_hot_statement_waits_for_its_turn(link: Connection) -> None:
-    with link.pipeline():
+def test_in_a_pipeline_a_hot_statement_waits_for_its_turn(sale: Sale) -> None:
+    with within(2.0), connection() as link, link.pipeline():
         first = link.execute("SELECT 1")
         assert ROWS.row(link, {"count": 1}) == (1, None)
         assert first.fetchone() == (1,)
