@@ -193,6 +193,7 @@ def test_a_plan_that_fits_no_more_since_a_migration_is_made_again(link: Connecti
     link.execute("INSERT INTO changing VALUES (1)")
     read = Hot("SELECT * FROM changing WHERE a < %(most)s")
     assert read.row(link, {"most": 5}) == (1,)
+    link._prepared._names.clear()
     link.execute("ALTER TABLE changing ADD b text DEFAULT 'new'")
     assert read.row(link, {"most": 5}) == (1, "new")
     assert read.row(link, {"most": 5}) == (1, "new")
@@ -202,6 +203,8 @@ def test_within_a_transaction_a_plan_is_made_again_when_it_is_undone(link: Conne
     link.execute("CREATE TEMP TABLE growing (a int)")
     write = Hot("INSERT INTO growing VALUES (%(a)s) RETURNING *")
     assert write.row(link, {"a": 1}) == (1,)
+    # With statements of its own psycopg would drop all after an ALTER of ours; others alter, too.
+    link._prepared._names.clear()
     link.execute("ALTER TABLE growing ADD b text DEFAULT 'new'")
     with pytest.raises(Forgotten), link.transaction():
         link.execute("INSERT INTO growing VALUES (2)")
