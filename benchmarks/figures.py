@@ -209,7 +209,7 @@ def _map_page(house: House) -> list[Figure]:
     figure = Figure(
         "map-page", "the page of the seat map", "a bare Flask route", "pages/s", 0.06, "at least"
     )
-    concert = _new_concert(ROOM)
+    concert = new_concert(ROOM)
     date = concert.performances[0].date.isoformat()
     return _page(house, figure, f"/concerts/{concert.concert_id}/seats/{date}")
 
@@ -217,7 +217,7 @@ def _map_page(house: House) -> list[Figure]:
 def _home_page(house: House) -> list[Figure]:
     figure = Figure("home-page", "the home page", "a bare Flask route", "pages/s", 0.12, "at least")
     for _ in range(PAGE_SIZE):
-        _new_concert(ROOM)
+        new_concert(ROOM)
     return _page(house, figure, "/")
 
 
