@@ -22,6 +22,9 @@ from concert.ground.errors import BadRequest, Unavailable
 from concert.ground.parts import part
 from concert.ground.prepared import Forgotten, Hot, hot_statements
 from concert.ground.settings import Settings
+from concert.payments.queries import PAY
+from concert.reservations.queries import HOLD
+from concert.wallet.service import CHARGE
 from tests.sale import Fan, Sale
 from tests.service import PROJECT, environment_of
 
@@ -120,7 +123,7 @@ def test_rows_come_as_psycopg_gives_them(link: Connection) -> None:
 
 def test_every_hot_statement_can_be_prepared(link: Connection) -> None:
     ours = [one for one in hot_statements if one not in (VALUES, ROWS, SLEEP)]
-    assert len(ours) >= 5
+    assert {HOLD, PAY, CHARGE} <= set(ours)
     for number, one in enumerate(ours):
         link.pgconn.prepare(b"all_%d" % number, one._numbered)
     names = {row[0] for row in link.execute(PREPARED)}

@@ -15,11 +15,10 @@ from typing import Any
 
 from flask.ctx import AppContext
 
-from concert.catalogue.service import Remembered
 from concert.factory import ConcertApp, create_app
-from concert.ground.parts import keep
 from concert.ground.prepared import Hot
 from concert.ground.settings import Settings
+from tests.sale import forget_all
 
 MOST_THREADS = 24
 START_SECONDS = 60.0
@@ -126,7 +125,7 @@ def _serve(settings: Settings, pipe: Connection, gun: Barrier) -> None:
         except EOFError:
             return
         # Tables are emptied between the tests, and numbers begin anew.
-        keep(app, Remembered())
+        forget_all(app)
         restored = _replace(altered)
         try:
             pipe.send((_take(app, steps, gun), None))
