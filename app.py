@@ -11,6 +11,8 @@ if __name__ == "__main__":
 
 from concert.factory import create_app
 from concert.ground.streams import end_streams_at_shutdown
+from concert.overview.figures import show_process
 
 app = create_app()
 end_streams_at_shutdown(app)
+show_process(app)

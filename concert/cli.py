@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from functools import wraps
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import click
 import flask_migrate
@@ -26,6 +27,7 @@ from concert.ground import audit
 from concert.ground.audit import COMMAND
 from concert.ground.database import unavailable_on_failure
 from concert.ground.errors import DomainError
+from concert.ground.observability import user_in_logs
 from concert.ground.settings import Settings, SettingsError, load_settings
 from concert.local.errors import LocalError
 from concert.staff import keys as key_service
@@ -266,6 +268,14 @@ def add_date_command(concert_id: int, dates: list[NewDate]) -> None:
     )
 
 
+@commands.command("hash-user")
+@click.argument("user_id", type=click.UUID)
+def hash_user(user_id: UUID) -> None:
+    """Print what lines call the user USER_ID: one name for each signing key, the newest first."""
+    for key in _secret_keys(load_settings()):
+        click.echo(user_in_logs(user_id, key))
+
+
 @commands.command()
 def rooms() -> None:
     """List the waiting rooms, their settings and how many people are in each."""
@@ -486,6 +496,14 @@ def _attached_app() -> Iterator[Settings]:
             # One line says what is wrong; the pool would say more.
             logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
             yield settings
+
+
+def _secret_keys(settings: Settings) -> Sequence[str]:
+    if settings.secret_keys:
+        return settings.secret_keys
+    from concert.local import instance
+
+    return instance.keys_environment(settings)["CONCERT_SECRET_KEYS"].split(",")
 
 
 def _servers_environment(settings: Settings) -> AbstractContextManager[Mapping[str, str]]:

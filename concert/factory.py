@@ -16,6 +16,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 import concert.models  # noqa: F401  # registers every table
 from concert import api, web
 from concert.api.door import answer_invalid
+from concert.api.metrics import metrics
 from concert.api.openapi import INFO, SECURITY_SCHEMES, ApiRequest
 from concert.catalogue.service import init_catalogue
 from concert.ground.bodies import init_bodies
@@ -25,6 +26,7 @@ from concert.ground.events import init_events
 from concert.ground.fanout import init_fanout
 from concert.ground.health import health
 from concert.ground.limits import init_limits
+from concert.ground.metrics import init_figures
 from concert.ground.observability import configure_logs, init_request_log
 from concert.ground.parts import keep
 from concert.ground.redis_client import init_redis
@@ -32,6 +34,7 @@ from concert.ground.sale_health import sale_health
 from concert.ground.settings import Settings, load_settings
 from concert.ground.signing import init_signing
 from concert.ground.streams import init_streams
+from concert.overview.figures import init_readings
 from concert.overview.service import init_overview
 from concert.reservations.service import init_reservations
 from concert.reservations.snapshots import init_snapshots
@@ -97,6 +100,7 @@ def create_app(settings: Settings | None = None) -> ConcertApp:
     keep(app, settings)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.config["MIGRATIONS_DIRECTORY"] = ROOT / "migrations"
+    init_figures(app, settings)
     init_request_log(app, settings)
     init_signing(app, settings)
     init_database(app, settings)
@@ -110,8 +114,11 @@ def create_app(settings: Settings | None = None) -> ConcertApp:
     init_reservations(app)
     init_snapshots(app)
     init_overview(app)
+    init_readings(app)
     app.register_blueprint(health)
     app.register_blueprint(sale_health)
+    if settings.metrics:
+        app.register_blueprint(metrics)
     api.register(app)
     web.register(app, settings)
     app.register_error_handler(Exception, answer_error)

@@ -14,7 +14,7 @@ compile() {
 }
 
 # The first is what the container gets, the second adds the local servers for `make run`, the third
-# the rehearsal and the tools of the tests. Each contains the one before it, and may not disagree with it.
+# traces, the rehearsal and the tools of the tests. Each contains the one before it, and may not disagree with it.
 compile requirements.lock
 compile requirements-local.lock --constraints requirements.lock --extra local
-compile requirements-dev.lock --constraints requirements-local.lock --extra local --extra rehearsal --extra dev
+compile requirements-dev.lock --constraints requirements-local.lock --extra local --extra otel --extra rehearsal --extra dev

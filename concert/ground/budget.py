@@ -98,12 +98,16 @@ class Outage:
 
     def __init__(self) -> None:
         self.began = 0.0
+        # For the operator's figures: waits that ended without an answer, and callers refused at once.
+        self.failures = 0
+        self.refusals = 0
         self._until = 0.0
         self._asked_at = 0.0
         self._lock = threading.Lock()
 
     def begin(self) -> None:
         """Note that it was silent, or could not be reached."""
+        self.failures += 1
         self.began = time.monotonic()
         self._until = self.began + OUTAGE_SECONDS
 
@@ -111,6 +115,12 @@ class Outage:
         """Note that a try has failed, if this was one; other failures say nothing about the part."""
         if self._until:
             self.begin()
+        else:
+            self.failures += 1
+
+    def lasts(self) -> bool:
+        """Whether callers are refused at this moment."""
+        return time.monotonic() < self._until
 
     def end(self) -> None:
         """Note that it has answered."""
@@ -133,6 +143,7 @@ class Outage:
         with self._lock:
             now = time.monotonic()
             if now < self._until:
+                self.refusals += 1
                 return True
             if self._until:
                 # This caller tries. Should nothing be heard of it, another one does later.

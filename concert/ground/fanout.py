@@ -78,6 +78,8 @@ class Fanout(Post[Listener]):
         self._url = redis_url
         self._patience_seconds = patience_seconds
         self._standing: dict[str, threading.Event] = {}
+        # Listeners who were told that they may have missed facts, for the operator's figures.
+        self.resyncs = 0
 
     def listener(self, channel: str, timeout: float = SUBSCRIBE_SECONDS) -> Listener:
         """A listener to use in a ``with``; it waits at most ``timeout`` seconds for its subscription."""
@@ -133,6 +135,7 @@ class Fanout(Post[Listener]):
         with self._lock:
             self._standing_of(channel).set()
             late = [one for one in self._boxes.get(channel, ()) if one.has_begun]
+        self.resyncs += len(late)
         self._tell(late, Fact("resync", {}))
 
     def _standing_of(self, channel: str) -> threading.Event:

@@ -23,6 +23,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from concert.ground.database import Base, Connection, connection, upkeep_connection
 from concert.ground.errors import BadRequest, DomainError, IdempotencyConflict, RateLimited
+from concert.ground.metrics import REPEATS, Figures
+from concert.ground.parts import part
 from concert.ground.prepared import Forgotten
 
 T = TypeVar("T")
@@ -175,4 +177,5 @@ def _recalled(link: Connection, attempt: Attempt, answers: TypeAdapter[T]) -> T:
     link.rollback()
     if row is None or row[1] is None or bytes(row[0]) != attempt.fingerprint:
         raise IdempotencyConflict("This Idempotency-Key was used for another request.")
+    part(Figures).count(REPEATS)
     return answers.validate_python(row[1])

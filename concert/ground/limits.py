@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Hashable
 from ipaddress import IPv6Address, ip_address
 from typing import Literal, TypeVar
@@ -50,6 +51,8 @@ class Limits:
         self._lock = threading.Lock()
         self._free_at: dict[tuple[What, Hashable], float] = {}
         self._most = FEW
+        # How often each was refused, for the operator's figures.
+        self.refused = Counter[What]()
 
     def check(self, what: What, who: Hashable) -> None:
         """See that they may do it once more, without counting it.
@@ -77,6 +80,7 @@ class Limits:
     def _refuse(self, what: What, free_at: float, now: float) -> None:
         over = free_at - now + self._shares[what] - MINUTE
         if over > 1e-6:
+            self.refused[what] += 1
             raise RateLimited(math.ceil(over))
 
     def _forget(self, now: float) -> None:

@@ -51,6 +51,7 @@ class Mailbox(Generic[Item]):
         look, and keeps nobody else waiting.
         """
         if not self._closed and len(self._unread) >= self.most:
+            self._post.let_go += 1
             self._unread = []
             self.close()
         if self._closed:
@@ -105,6 +106,8 @@ class Post(ABC, Generic[Box]):
         self._running = False
         self._stopped = False
         self._failures = 0
+        # Readers who were too slow, for the operator's figures.
+        self.let_go = 0
 
     def add(self, box: Box) -> None:
         """Begin to fill a box; where all is over, it is closed at once."""
@@ -135,8 +138,10 @@ class Post(ABC, Generic[Box]):
         for box in boxes:
             box.close()
 
-    def _count(self) -> int:
-        return sum(map(len, self._boxes.values()))
+    def count(self) -> int:
+        """How many boxes there are now."""
+        with self._lock:
+            return sum(map(len, self._boxes.values()))
 
     def _run(self) -> None:
         while self._is_wanted():

@@ -22,6 +22,8 @@ LONGEST_SILENCE_SECONDS = 10.0
 TICK = "concert.jobs.ticks.admit_everywhere"
 TICKED_AT = "concert:ticked_at"
 TICK_KEPT_SECONDS = 86_400
+# Jobs have no address to be asked at, so what they count is kept here.
+LAPSED_HOLDS = "concert:lapsed_holds"
 # Both keys are written anew at every tick, with a time to live, so what is left of that says how
 # long ago it was. Redis alone counts it: the clock of a host may be two minutes off.
 KEPT = {
@@ -36,7 +38,7 @@ def healthz_sale() -> tuple[Response, int]:
     last_seen: dict[str, str | None] = dict.fromkeys(KEPT)
     try:
         with within(CHECK_SECONDS):
-            now, silences = _silences()
+            now, silences = silences_of_the_sale()
     except Unavailable:
         found = dict.fromkeys(KEPT, "not known: Redis cannot be reached or takes no work")
     else:
@@ -62,8 +64,22 @@ def note_tick() -> None:
         redis().set(TICKED_AT, 1, ex=TICK_KEPT_SECONDS)
 
 
-def _silences() -> tuple[float, dict[str, float | None]]:
-    """The time by Redis' clock, and for how many seconds nothing was seen of each part; None: never."""
+def note_lapsed(holds: int) -> None:
+    """Count holds whose time ran out.
+
+    Raises:
+        Unavailable: Redis cannot be reached.
+    """
+    with unavailable_on_failure():
+        redis().incrby(LAPSED_HOLDS, holds)
+
+
+def silences_of_the_sale() -> tuple[float, dict[str, float | None]]:
+    """The time by Redis' clock, and for how many seconds nothing was seen of each part; None: never.
+
+    Raises:
+        Unavailable: Redis cannot be reached.
+    """
     with unavailable_on_failure():
         pipeline = redis().pipeline(transaction=False)
         pipeline.time()

@@ -63,6 +63,10 @@ class Settings(BaseSettings):
     streams_per_address: int = Field(1500, alias="CONCERT_STREAMS_PER_ADDRESS", ge=1)
     max_streams: int = Field(110, alias="CONCERT_MAX_STREAMS", ge=1)
 
+    # Seeing it run.
+    metrics: bool = Field(False, alias="CONCERT_METRICS")
+    metrics_token: str = Field("", alias="CONCERT_METRICS_TOKEN")
+
     # Logs.
     log_format: Literal["auto", "console", "json"] = Field("auto", alias="CONCERT_LOG_FORMAT")
     log_level: Literal["debug", "info", "warning", "error"] = Field(

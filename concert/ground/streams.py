@@ -47,6 +47,11 @@ class OpenStreams:
         self._enders: list[Callable[[], None]] = []
         self._stopped = False
 
+    @property
+    def count(self) -> int:
+        """How many there are now."""
+        return self._count
+
     def check(self, viewer: Hashable, address: str) -> None:
         """See that there is a place for one more.
 

@@ -50,7 +50,7 @@ def _tend(room: Room) -> None:
     admission = service.tend(room)
     if admission.admitted or admission.ended:
         log.info(
-            "admitted",
+            "line_moved",
             room=room.slug,
             admitted=admission.admitted,
             ended=admission.ended,

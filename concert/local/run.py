@@ -18,6 +18,7 @@ from typing import Self
 import psutil
 
 import concert
+from concert.ground.metrics import emptied
 from concert.ground.settings import Settings
 from concert.local.errors import LocalError
 from concert.local.instance import PATIENCE_SECONDS, Instance, already_owned
@@ -84,6 +85,8 @@ def _run(
                 # The parts write to a pipe, but a person reads it.
                 os.environ["CONCERT_LOG_FORMAT"] = "console"
             prepare()
+            if settings.metrics:
+                os.environ.update(emptied(instance.directory / "metrics"))
             supervisor = Supervisor(
                 parts(settings, instance.environment["REDIS_URL"]), directory=directory, write=_say
             )

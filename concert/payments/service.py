@@ -24,6 +24,7 @@ from concert.ground.errors import (
     Unavailable,
 )
 from concert.ground.idempotency import Attempt, once
+from concert.ground.observability import counts_refusals, note_event
 from concert.payments import queries
 from concert.waiting_room import service as waiting_room
 from concert.waiting_room.tokens import QueueToken
@@ -81,6 +82,7 @@ Which = ThisReservation | HolderOf
 NOTHING_NAMED = {"reservation": None, "performance": None, "seat": None}
 
 
+@counts_refusals("pay")
 def pay_seat(
     token: QueueToken,
     room: str,
@@ -106,6 +108,7 @@ def pay_seat(
     return _pay(token, room, HolderOf(performance.performance_id, seat_no), attempt)
 
 
+@counts_refusals("pay")
 def pay_reservation(
     token: QueueToken, room: str, reservation_id: UUID, attempt: Attempt | None = None
 ) -> Payment:
@@ -125,6 +128,7 @@ def pay_reservation(
     return _pay(token, room, ThisReservation(reservation_id), attempt)
 
 
+@counts_refusals("pay")
 def top_up_and_pay(token: QueueToken, room: str, reservation_id: UUID, most: int) -> Payment:
     """Pay a reservation, after adding to the user's wallet what is missing now: both, or neither.
 
@@ -232,7 +236,19 @@ def _pay(
     payment = once(attempt, Payment, work)
     if completed is not None:
         # First what gives the slot to the next in line: pages learn of seats in other ways, too.
+        whose = {"room": token.room, "place": token.sequence}
+        note_event(
+            "paid",
+            token.user_id,
+            **whose,
+            performance=payment.performance_id,
+            seats=payment.seat_nos,
+            reservation=payment.reservation_id,
+            payment=payment.payment_id,
+            amount=payment.amount,
+        )
         if completed:
+            note_event("completed", token.user_id, **whose, payment=payment.payment_id)
             _complete(token)
         events.publish_seats(payment.performance_id, payment.seat_nos, "sold", token.user_id)
     return payment
@@ -288,11 +304,15 @@ def _top_up_and_pay_once(
     link: Connection, token: QueueToken, which: Which, most_added: int
 ) -> tuple[Payment, bool | None]:
     """The same, with what is missing added first, in one transaction."""
+    added = 0
     with link.transaction():
         row = link.execute(queries.LOCK_HELD, {**which.names, "user": token.user_id}).fetchone()
         if row is not None:
-            raise_balance(link, token.user_id, row[0], most_added)
-        return _pay_once(link, token, which)
+            added = raise_balance(link, token.user_id, row[0], most_added)
+        paid = _pay_once(link, token, which)
+    if added:
+        note_event("charged", token.user_id, amount=added)
+    return paid
 
 
 def _explain(link: Connection, user_id: UUID, which: Which) -> Payment:

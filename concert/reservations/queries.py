@@ -84,7 +84,7 @@ WITH released AS (
 ), cancelled AS (
     UPDATE reservations r SET status = 'cancelled' FROM released WHERE r.id = released.id
 )
-SELECT performance_id, seat_nos FROM released"""
+SELECT performance_id, seat_nos, id FROM released"""
 
 # When the last of a user's live holds behind a room ends.
 HOLDS_UNTIL = """
@@ -94,7 +94,7 @@ WHERE r.user_id = %s AND c.room_slug = %s AND r.status = 'held' AND r.held_until
 
 # Tidy up: reservations whose deadline has passed, and the seats that they still have. What somebody is
 # paying or taking at this moment is left to them; a reservation is over when none of its seats is left.
-# Returns the seats that were freed, and in every row how many reservations ended.
+# Returns the seats that were freed, each with nothing else, and the reservations that ended, without a seat.
 TIDY_LAPSED = """
 WITH lapsed AS (
     SELECT id, performance_id, seat_nos FROM reservations
@@ -118,10 +118,10 @@ WITH lapsed AS (
     FROM lapsed LEFT JOIN kept USING (id)
         LEFT JOIN (SELECT id, count(*) AS seats FROM locked GROUP BY id) given USING (id)
     WHERE r.id = lapsed.id AND kept.seats IS NOT DISTINCT FROM given.seats
-    RETURNING r.id
+    RETURNING r.id, r.user_id, r.performance_id, r.seat_nos
 )
-SELECT (SELECT count(*) FROM ended), freed.performance_id, freed.seat_no
-FROM (VALUES (true)) always LEFT JOIN freed ON true"""
+SELECT performance_id, seat_no, NULL::uuid, NULL::uuid, NULL::smallint[] FROM freed
+UNION ALL SELECT performance_id, NULL, id, user_id, seat_nos FROM ended"""
 
 # Every seat of some performances as one user sees it: a letter a seat, in number order.
 # a: available, h: held, s: sold; a capital where it is the user's own.

@@ -6,11 +6,11 @@ import datetime as dt
 import math
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import chain
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 from uuid import UUID, uuid4
 
 import structlog
@@ -39,7 +39,9 @@ from concert.ground.errors import (
 )
 from concert.ground.idempotency import Attempt, once, recall
 from concert.ground.limits import limit
+from concert.ground.observability import counts_refusals, note_event
 from concert.ground.parts import keep, part
+from concert.ground.sale_health import note_lapsed
 from concert.ground.settings import Settings
 from concert.reservations import queries
 from concert.waiting_room import service as waiting_room
@@ -107,6 +109,7 @@ def init_reservations(app: Flask) -> None:
     keep(app, RememberedPrices())
 
 
+@counts_refusals("hold")
 def hold_seats(
     token: QueueToken,
     room: str,
@@ -136,6 +139,7 @@ def hold_seats(
         return _hold_during(visit, performance, wanted, attempt)
 
 
+@counts_refusals("hold")
 def hold_best_seats(
     token: QueueToken,
     room: str,
@@ -196,6 +200,14 @@ def release_reservation(user_id: UUID, reservation_id: UUID) -> None:
             return
         performance_id, seat_nos, room = row
         until = link.execute(queries.HOLDS_UNTIL, (user_id, room)).fetchone()
+    note_event(
+        "released",
+        user_id,
+        room=room,
+        performance=performance_id,
+        seats=seat_nos,
+        reservation=reservation_id,
+    )
     events.publish_seats(performance_id, seat_nos, "available")
     try:
         waiting_room.end_hold(room, user_id, until[0] if until else None)
@@ -215,7 +227,16 @@ def leave_line(token: QueueToken) -> None:
     with connection() as link:
         asked = {"user": token.user_id, "room": token.room}
         rows = link.execute(queries.RELEASE_BEHIND, asked).fetchall()
-    for performance_id, seat_nos in rows:
+    note_event("left", token.user_id, room=token.room, place=token.sequence)
+    for performance_id, seat_nos, reservation_id in rows:
+        note_event(
+            "released",
+            token.user_id,
+            room=token.room,
+            performance=performance_id,
+            seats=seat_nos,
+            reservation=reservation_id,
+        )
         events.publish_seats(performance_id, seat_nos, "available")
 
 
@@ -297,10 +318,12 @@ def tidy_expired() -> int:
     with connection() as link:
         while True:
             rows = link.execute(queries.TIDY_LAPSED, (MOST_TIDIED_AT_ONCE,)).fetchall()
-            seats = [(row[1], row[2]) for row in rows if row[2] is not None]
+            seats = [row[:2] for row in rows if row[1] is not None]
+            lapsed = [row for row in rows if row[1] is None]
+            _note_lapsed(lapsed)
             _publish_free(seats)
             freed += len(seats)
-            if rows[0][0] < MOST_TIDIED_AT_ONCE:
+            if len(lapsed) < MOST_TIDIED_AT_ONCE:
                 return freed
 
 
@@ -329,6 +352,16 @@ def _hold_during(
         lambda link: _hold(link, visit.token, performance, wanted, together, made),
     )
     if reservation.reservation_id == made:
+        token = visit.token
+        note_event(
+            "held",
+            token.user_id,
+            room=token.room,
+            place=token.sequence,
+            performance=performance.performance_id,
+            seats=reservation.seat_nos,
+            reservation=made,
+        )
         events.publish_seats(
             performance.performance_id, reservation.seat_nos, "held", visit.token.user_id
         )
@@ -425,6 +458,20 @@ def _end_failed_hold(visit: waiting_room.Visit) -> None:
         waiting_room.end_failed_hold(visit)
     except Unavailable:
         log.warning("visit_not_shortened", room=visit.token.room)
+
+
+def _note_lapsed(rows: Sequence[Sequence[Any]]) -> None:
+    for performance_id, _, reservation_id, user_id, seat_nos in rows:
+        note_event(
+            "lapsed",
+            user_id,
+            performance=performance_id,
+            seats=seat_nos,
+            reservation=reservation_id,
+        )
+    if rows:
+        with suppress(Unavailable):
+            note_lapsed(len(rows))
 
 
 def _publish_free(rows: Sequence[Sequence[int]]) -> None:

@@ -32,7 +32,7 @@ class EnterAnswer(NamedTuple):
 
 class AdmitAnswer(NamedTuple):
     """What one call of ``admit`` did and what it left; numbers of people, sequence numbers, and
-    ``begins``, the number up to which places may have been lost."""
+    ``begins``, the number up to which places may have been lost. ``let_in``: users and numbers by turns."""
 
     admitted: int
     ended: int
@@ -42,3 +42,4 @@ class AdmitAnswer(NamedTuple):
     sequence: bytes
     begins: bytes
     unsaved: int
+    let_in: list[bytes]

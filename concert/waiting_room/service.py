@@ -14,6 +14,7 @@ import structlog
 
 from concert.ground.database import connection
 from concert.ground.errors import NotAdmitted, TokenExpired, TokenInvalid, Unavailable
+from concert.ground.observability import note_event
 from concert.ground.redis_client import redis, unavailable_on_failure
 from concert.waiting_room import ended
 from concert.waiting_room.answers import AdmitAnswer, EnterAnswer, PlaceAnswer
@@ -283,6 +284,8 @@ def admit(room: str) -> Admission:
             *_in_known_room(room, lambda: ADMIT.run(room_keys(room), (MOST_AT_ONCE,)))
         )
         admitted, over = admitted + answer.admitted, over + answer.ended
+        for user, number in zip(answer.let_in[::2], answer.let_in[1::2], strict=True):
+            note_event("admitted", UUID(bytes=user), room=room, place=int(float(number)))
         if answer.admitted < MOST_AT_ONCE and answer.ended < MOST_AT_ONCE:
             return Admission(
                 admitted,
@@ -355,7 +358,11 @@ def _in_known_room(room: str, ask: Callable[[], Any]) -> Any:
 
 def _joined(room: str, user_id: UUID, answer: Sequence[Any]) -> Place:
     found = PlaceAnswer(*answer)
-    return _place(QueueToken(user_id, room, int(found.sequence)), found)
+    place = int(found.sequence)
+    # Of whoever had the place before, it was noted then: a number is the moment at which it was given.
+    if found.status == b"admitted" and place >= int(found.now) * 1000:
+        note_event("admitted", user_id, room=room, place=place)
+    return _place(QueueToken(user_id, room, place), found)
 
 
 def _restored(token: QueueToken) -> PlaceAnswer:

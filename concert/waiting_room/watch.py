@@ -136,7 +136,7 @@ class PlaceWatch(Post[Viewer]):
 
     def _show(self, viewer: Viewer, place: Place) -> None:
         far = place.position is not None and place.position > NEAR_POSITION
-        crowd = self._count() / ASKED_AT_ONCE * self.tick_seconds
+        crowd = self.count() / ASKED_AT_ONCE * self.tick_seconds
         pause = min(FAR_SECONDS, max(self.tick_seconds, crowd)) if far else self.tick_seconds
         now = time.monotonic()
         viewer.due = now + pause * 0.9

@@ -13,6 +13,7 @@ from concert.ground.database import Connection, connection, upkeep_connection
 from concert.ground.errors import BadRequest, BalanceLimit, InsufficientBalance, UnknownUser
 from concert.ground.idempotency import Attempt, once
 from concert.ground.limits import limit
+from concert.ground.observability import counts_refusals, note_event
 from concert.ground.prepared import Hot
 from concert.wallet.models import HIGHEST_BALANCE, HIGHEST_CHARGE
 
@@ -71,6 +72,7 @@ INSERT INTO wallets AS w (user_id, balance) VALUES (%s, 0)
 ON CONFLICT (user_id) DO UPDATE SET balance = w.balance RETURNING w.balance"""
 
 
+@counts_refusals("charge")
 def charge(user_id: UUID, amount: int, attempt: Attempt | None = None) -> Balance:
     """Add won to a user's balance.
 
@@ -84,11 +86,22 @@ def charge(user_id: UUID, amount: int, attempt: Attempt | None = None) -> Balanc
     limit("charges", user_id)
     if not 1 <= amount <= HIGHEST_CHARGE:
         raise BadRequest(f"A charge is a whole number of won, 1 to {HIGHEST_CHARGE:,}.")
-    return once(attempt, Balance, lambda link: _charge(link, user_id, amount))
+    charged_now = False
+
+    def work(link: Connection) -> Balance:
+        nonlocal charged_now
+        balance = _charge(link, user_id, amount)
+        charged_now = True
+        return balance
+
+    balance = once(attempt, Balance, work)
+    if charged_now:
+        note_event("charged", user_id, amount=amount)
+    return balance
 
 
-def raise_balance(link: Connection, user_id: UUID, wanted: int, most: int) -> None:
-    """Add to a balance what it lacks of ``wanted`` won, and nothing where it lacks nothing.
+def raise_balance(link: Connection, user_id: UUID, wanted: int, most: int) -> int:
+    """Add to a balance what it lacks of ``wanted`` won, nothing where it lacks nothing; returns how much.
 
     It is a part of the caller's transaction, which holds the wallet's lock from here on. What is
     more than one charge may add becomes several, each with its entry in the ledger.
@@ -99,11 +112,12 @@ def raise_balance(link: Connection, user_id: UUID, wanted: int, most: int) -> No
     """
     row = link.execute(LOCK_BALANCE, (user_id,)).fetchone()
     assert row is not None
-    missing = max(0, wanted - row[0])
+    missing: int = max(0, wanted - row[0])
     if missing > most:
         raise InsufficientBalance(missing)
     for added in range(0, missing, HIGHEST_CHARGE):
         _charge(link, user_id, min(HIGHEST_CHARGE, missing - added))
+    return missing
 
 
 def balance_of(user_id: UUID, entries: int = 0) -> Balance:

@@ -3,7 +3,8 @@
 -- KEYS  the room's keys (see _room.lua)
 -- ARGV  1 how many to let in, and how many turns to end, at the most in this call
 -- Returns {admitted, ended, waiting, inside, greatest number let in, last number given,
---          number up to which places may have been lost, places that PostgreSQL has not been told of},
+--          number up to which places may have been lost, places that PostgreSQL has not been told of,
+--          {user, number, ...} of those who were let in},
 -- or {'no_room'}.
 
 local most = tonumber(ARGV[1])
@@ -23,7 +24,7 @@ if not is_recovering() then
 end
 local ended = end_lapsed(most)
 local waiting = redis.call('ZCARD', WAITING)
-local admitted = 0
+local admitted, front = 0, {}
 
 if not is_open(room) or waiting == 0 then
   redis.call('HDEL', STATE, 'pace', 'pace_at', 'pace_since')
@@ -31,7 +32,7 @@ else
   local slots, tokens = free_slots(room)
   admitted = math.min(slots, waiting, most)
   if admitted > 0 then
-    local front = redis.call('ZPOPMIN', WAITING, admitted)
+    front = redis.call('ZPOPMIN', WAITING, admitted)
     for index = 1, #front, 2 do
       let_in(room, front[index], whole(tonumber(front[index + 1])))
     end
@@ -49,5 +50,5 @@ end
 local state = redis.call('HMGET', STATE, 'newest', 'sequence', 'begins')
 return {
   admitted, ended, waiting - admitted, redis.call('ZCOUNT', ADMITTED, '(' .. whole(now), '+inf'),
-  state[1] or '0', state[2] or '0', state[3] or '0', redis.call('HLEN', UNSAVED),
+  state[1] or '0', state[2] or '0', state[3] or '0', redis.call('HLEN', UNSAVED), front,
 }
