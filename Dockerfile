@@ -47,11 +47,12 @@ COPY --from=packages /app /app
 COPY templates templates
 COPY static static
 COPY migrations migrations
-COPY deploy/healthcheck.py deploy/healthcheck.py
+COPY deploy/healthcheck.py deploy/start.py deploy/
 USER 10001:10001
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \
     CMD ["python", "deploy/healthcheck.py", "web"]
+ENTRYPOINT ["python", "deploy/start.py"]
 # The flags are those of `concert/local/processes.py`, which says why each is there. No stream
 # runs in this process, so it needs fewer threads, and requests get longer to end.
 CMD ["python", "-m", "granian", "--interface", "wsgi", "--host", "0.0.0.0", "--port", "8000", \

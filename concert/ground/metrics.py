@@ -22,7 +22,7 @@ from concert.ground.budget import REQUEST_SECONDS, budget
 from concert.ground.parts import keep
 from concert.ground.settings import Settings
 
-# prometheus-client reads it when it is imported.
+# prometheus-client reads this variable itself, when it is imported.
 DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 # Seconds; a request gives up after three.
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, REQUEST_SECONDS)
@@ -191,9 +191,9 @@ COUNTED_EVENTS = frozenset({"held", "released", "paid", "completed", "charged", 
 class Figures:
     """What this process counts. Where figures are off, every method does nothing."""
 
-    def __init__(self, enabled: bool) -> None:
+    def __init__(self, enabled: bool, directory: str = "") -> None:
         self.enabled = enabled
-        self._directory = os.environ.get(DIRECTORY) if enabled else None
+        self._directory = directory if enabled else ""
         self._metrics: dict[Series, Any] = {}
         self._children: dict[tuple[Any, ...], Any] = {}
         self._requests: dict[tuple[str, str | None, int], Any] = {}
@@ -299,7 +299,7 @@ class _Read:
 
 def init_figures(app: Flask, settings: Settings) -> None:
     """Count in this process, where figures are on."""
-    keep(app, Figures(settings.metrics))
+    keep(app, Figures(settings.metrics, settings.metrics_directory))
 
 
 def emptied(directory: Path) -> dict[str, str]:

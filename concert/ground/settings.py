@@ -66,6 +66,7 @@ class Settings(BaseSettings):
     # Seeing it run.
     metrics: bool = Field(False, alias="CONCERT_METRICS")
     metrics_token: str = Field("", alias="CONCERT_METRICS_TOKEN")
+    metrics_directory: str = Field("", alias="PROMETHEUS_MULTIPROC_DIR")
 
     # Logs.
     log_format: Literal["auto", "console", "json"] = Field("auto", alias="CONCERT_LOG_FORMAT")

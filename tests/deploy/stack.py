@@ -40,6 +40,11 @@ def _last_instruction(name: str) -> str:
     return re.findall(rf"^{name} (.*)$", text, re.MULTILINE)[-1].strip()
 
 
+def entry_point() -> list[str]:
+    """What the app's image puts before every command."""
+    return list(json.loads(_last_instruction("ENTRYPOINT")))
+
+
 def command_of(service: str) -> list[str]:
     """What the compose file runs in a service; by default, the image's command."""
     return list(compose()["services"][service].get("command") or image_command())
@@ -84,7 +89,11 @@ class Stack:
             # One worker each is enough here, and two cores are all there is.
             command[command.index("--workers") + 1] = "1"
         command = [one.replace("0.0.0.0:8001", f"127.0.0.1:{self.live_port}") for one in command]
-        return self.run(name, command, self.environment(service, **environment))
+        # Each container has a /tmp of its own.
+        temporary = self.directory / f"tmp-{name}"
+        temporary.mkdir(exist_ok=True)
+        environment = {"TMPDIR": str(temporary), **environment}
+        return self.run(name, [*entry_point(), *command], self.environment(service, **environment))
 
     def run(self, name: str, command: list[str], environment: dict[str, str]) -> Program:
         # By module where there is one: a venv may lack the project's own script.

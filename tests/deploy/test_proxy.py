@@ -397,8 +397,21 @@ def test_new_users_of_one_address_come_no_faster_than_ten_a_second(
     assert 301 <= len(echo.asked) <= 302 + 10 * (time.monotonic() - began)
 
 
-def test_figures_for_the_operator_are_not_public(proxy: Stack, echo: Echo) -> None:
-    assert proxy.call("GET", "/metrics").status == 404
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/metrics",
+        "/metrics?x=1",
+        "//metrics",
+        "/./metrics",
+        "/v1/../metrics",
+        "/%6detrics",
+        "/%2Fmetrics",
+    ],
+)
+def test_figures_for_the_operator_are_not_public(proxy: Stack, echo: Echo, path: str) -> None:
+    for method in ("GET", "HEAD", "POST"):
+        assert proxy.call(method, path, token="whatever").status == 404
     assert echo.asked == []
 
 
