@@ -34,6 +34,7 @@ from concert.ground.sale_health import sale_health
 from concert.ground.settings import Settings, load_settings
 from concert.ground.signing import init_signing
 from concert.ground.streams import init_streams
+from concert.ground.tracing import init_tracing
 from concert.overview.figures import init_readings
 from concert.overview.service import init_overview
 from concert.reservations.service import init_reservations
@@ -123,6 +124,7 @@ def create_app(settings: Settings | None = None) -> ConcertApp:
     web.register(app, settings)
     app.register_error_handler(Exception, answer_error)
     _stand_in_front(app, settings)
+    init_tracing(app, settings)
     return app
 
 

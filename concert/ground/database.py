@@ -11,7 +11,7 @@ import select
 import socket
 import struct
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -162,11 +162,15 @@ class Base(DeclarativeBase):
 
 @dataclass(slots=True)
 class Database:
-    """The pool of this process, and whether the server can be reached."""
+    """The pool of this process, and whether the server can be reached.
+
+    ``equip`` is done to every new connection, where traces are on.
+    """
 
     pool: ConnectionPool[Connection]
     outage: Outage
     looked_anew_at: float = 0.0
+    equip: Callable[[Connection], None] | None = None
 
     def look_anew(self) -> None:
         """Drop the connections at hand: after a failover they lead to the wrong server."""
@@ -190,6 +194,8 @@ def init_database(app: Flask, settings: Settings) -> None:
             link.prepared = prepares(link)
         else:
             link.prepare_threshold = None  # psycopg's own
+        if database.equip is not None:
+            database.equip(link)
 
     pool: ConnectionPool[Connection] = ConnectionPool(
         settings.database_url,

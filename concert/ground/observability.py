@@ -70,12 +70,16 @@ class RequestLines(Lines):
     def __init__(self, as_json: bool, enabled: bool, figures: Figures) -> None:
         super().__init__(as_json, enabled)
         self._figures = figures if figures.enabled else None
+        # Told the same, where traces are on.
+        self.traced: Callable[[str, str | None, int], None] | None = None
 
     def answered(self, method: str, route: str | None, status: int) -> None:
         """Note what was answered to the present request; its ``g`` knows its id, and when it began."""
         spent = time.perf_counter() - g.began
         if self._figures is not None:
             self._figures.request(method, route, status, spent)
+        if self.traced is not None:
+            self.traced(method, route, status)
         if self.enabled:
             ms = round(spent * 1000, 1)
             line = {"method": method, "route": route, "status": status, "ms": ms}

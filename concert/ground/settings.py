@@ -67,6 +67,7 @@ class Settings(BaseSettings):
     metrics: bool = Field(False, alias="CONCERT_METRICS")
     metrics_token: str = Field("", alias="CONCERT_METRICS_TOKEN")
     metrics_directory: str = Field("", alias="PROMETHEUS_MULTIPROC_DIR")
+    traces_endpoint: str = Field("", alias="OTEL_EXPORTER_OTLP_ENDPOINT")
 
     # Logs.
     log_format: Literal["auto", "console", "json"] = Field("auto", alias="CONCERT_LOG_FORMAT")

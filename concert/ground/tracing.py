@@ -1,0 +1,76 @@
+"""Traces by OpenTelemetry: a span a request, with its statements and its commands of Redis below it.
+
+On where ``OTEL_EXPORTER_OTLP_ENDPOINT`` says where to send them; OpenTelemetry's other variables
+count, too. Its packages are an extra (``concert[otel]``), and are not imported otherwise. The spans
+are begun around the whole app, since the express door goes past Flask.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Flask, g
+
+from concert.ground.database import Connection, Database
+from concert.ground.observability import RequestLines
+from concert.ground.parts import keep, part
+from concert.ground.redis_client import Client
+from concert.ground.settings import Settings, SettingsError
+
+SERVICE = "concert"
+
+
+class Traces:
+    """Where this app's spans go."""
+
+    def __init__(self, provider: Any) -> None:
+        self.provider = provider
+
+    def flush(self) -> None:
+        """Send what has not been sent."""
+        self.provider.force_flush()
+
+
+def init_tracing(app: Flask, settings: Settings) -> None:
+    """Trace the app's requests, where it is said where to send traces. The last to stand in front.
+
+    Raises:
+        SettingsError: the packages are missing.
+    """
+    if not settings.traces_endpoint:
+        return
+    try:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.instrumentation.psycopg import PsycopgInstrumentor
+        from opentelemetry.instrumentation.redis import RedisInstrumentor
+        from opentelemetry.instrumentation.wsgi import OpenTelemetryMiddleware
+        from opentelemetry.sdk.resources import SERVICE_NAME, OTELResourceDetector, Resource
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+        from opentelemetry.trace import get_current_span
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            f"OTEL_EXPORTER_OTLP_ENDPOINT is set, and {error.name} is missing. "
+            "Install the packages of traces: concert[otel]"
+        ) from error
+    resource = Resource.create({SERVICE_NAME: SERVICE}).merge(OTELResourceDetector().detect())
+    provider = TracerProvider(resource=resource)
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    keep(app, Traces(provider))
+
+    def equip(link: Connection) -> None:
+        PsycopgInstrumentor.instrument_connection(link, tracer_provider=provider)
+
+    def name(method: str, route: str | None, status: int) -> None:
+        span = get_current_span()
+        # The rule, not the path: a path may carry a one-time code.
+        span.update_name(f"{method} {route}" if route else method)
+        span.set_attribute("http.route", route or "")
+        span.set_attribute("concert.request_id", g.request_id)
+        for attribute in ("http.target", "http.url", "url.path", "url.full", "url.query"):
+            span.set_attribute(attribute, route or "")
+
+    part(Database, app).equip = equip
+    RedisInstrumentor.instrument_client(part(Client, app), tracer_provider=provider)
+    part(RequestLines, app).traced = name
+    app.wsgi_app = OpenTelemetryMiddleware(app.wsgi_app, tracer_provider=provider)  # type: ignore[method-assign]
