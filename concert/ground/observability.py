@@ -75,6 +75,8 @@ class RequestLines(Lines):
 
     def answered(self, method: str, route: str | None, status: int) -> None:
         """Note what was answered to the present request; its ``g`` knows its id, and when it began."""
+        if not self.enabled and self._figures is None and self.traced is None:
+            return
         spent = time.perf_counter() - g.began
         if self._figures is not None:
             self._figures.request(method, route, status, spent)

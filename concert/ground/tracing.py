@@ -1,4 +1,4 @@
-"""Traces by OpenTelemetry: a span a request, with its statements and its commands of Redis below it.
+"""Traces by OpenTelemetry: a span a request or job, with its statements and its commands of Redis below it.
 
 On where ``OTEL_EXPORTER_OTLP_ENDPOINT`` says where to send them; OpenTelemetry's other variables
 count, too. Its packages are an extra (``concert[otel]``), and are not imported otherwise. The spans
@@ -7,6 +7,7 @@ are begun around the whole app, since the express door goes past Flask.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from flask import Flask, g
@@ -26,9 +27,24 @@ class Traces:
     def __init__(self, provider: Any) -> None:
         self.provider = provider
 
+    def span(self, name: str) -> AbstractContextManager[Any]:
+        """A span around work that no request has brought."""
+        found: AbstractContextManager[Any] = self.provider.get_tracer(
+            __name__
+        ).start_as_current_span(name)
+        return found
+
     def flush(self) -> None:
         """Send what has not been sent."""
         self.provider.force_flush()
+
+
+def span_of_job(app: Flask, name: str) -> AbstractContextManager[Any]:
+    """A span around a job, where traces are on."""
+    try:
+        return part(Traces, app).span(name)
+    except KeyError:
+        return nullcontext()
 
 
 def init_tracing(app: Flask, settings: Settings) -> None:

@@ -10,6 +10,7 @@ from rq.queue import Queue
 from rq.worker import SimpleWorker
 
 from concert.factory import create_app
+from concert.ground.tracing import span_of_job
 
 log = structlog.get_logger()
 
@@ -27,6 +28,7 @@ class Worker(SimpleWorker):
         with (
             self._app.app_context(),
             structlog.contextvars.bound_contextvars(request_id=request_id),
+            span_of_job(self._app, str(job.func_name)),
         ):
             succeeded: bool = super().perform_job(job, queue, *arguments)
             if not succeeded:

@@ -15,7 +15,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from concert.factory import ConcertApp, create_app
 from concert.ground.parts import part
 from concert.ground.settings import Settings, SettingsError
-from concert.ground.tracing import Traces
+from concert.ground.tracing import Traces, span_of_job
+from concert.jobs.ticks import admit_everywhere
 from tests.sale import Fan, Sale
 
 
@@ -124,6 +125,15 @@ def test_a_span_goes_on_with_the_trace_that_it_was_called_in(
     part(Traces, traced).flush()
     (span,) = collector.spans()
     assert span.trace_id.hex() == trace
+
+
+def test_a_job_is_a_span_with_what_it_asks(traced: ConcertApp, collector: Collector) -> None:
+    with traced.app_context(), span_of_job(traced, "the.job"):
+        admit_everywhere()
+    part(Traces, traced).flush()
+    (root,) = [span for span in collector.spans() if not span.parent_span_id]
+    assert root.name == "the.job"
+    assert len(collector.spans()) > 2
 
 
 def test_no_path_token_or_value_is_in_a_span(

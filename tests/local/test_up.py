@@ -270,3 +270,28 @@ def test_a_web_part_that_never_starts_is_given_up(run_up: RunUp, project: Path) 
     assert "no such luck" in running.text
     assert "The web part does not start; its output is above." in running.text
     assert not processes_in(project)
+
+
+def test_the_processes_gather_their_figures_in_a_directory_that_is_empty_at_the_start(
+    run_up: RunUp, project: Path
+) -> None:
+    directory = project / ".concert" / "metrics"
+    directory.mkdir(parents=True)
+    (directory / "counter_1.db").write_bytes(b"of somebody's former life")
+    running = run_up(CONCERT_METRICS="1")
+    running.wait_until_up()
+    assert list(directory.iterdir()) == []
+    web = part(running, "granian")
+    assert web is not None
+    assert web.environ()["PROMETHEUS_MULTIPROC_DIR"] == str(directory)
+    stop(running)
+
+
+def test_without_figures_there_is_no_such_directory(run_up: RunUp) -> None:
+    running = run_up()
+    running.wait_until_up()
+    web = part(running, "granian")
+    assert web is not None
+    assert "PROMETHEUS_MULTIPROC_DIR" not in web.environ()
+    assert not (running.data / "metrics").exists()
+    stop(running)
