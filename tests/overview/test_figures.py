@@ -19,6 +19,7 @@ from concert.jobs.ticks import release_expired_holds
 from concert.overview import figures
 from tests.overview.conftest import Watched, told_in
 from tests.sale import Sale
+from tests.waiting import wait_until
 
 
 def test_a_hold_a_payment_and_a_charge_are_counted(watched: Watched) -> None:
@@ -191,6 +192,16 @@ def test_the_pool_and_the_parts_of_this_process_are_told(
     assert told["concert_pool_most", ()] == settings.database_pool_size
     assert told["concert_part_silent", (("part", "redis"),)] == 0
     assert told["concert_live_viewers", (("kind", "seats"),)] == 0
+
+
+def test_a_process_shows_how_it_stands_though_nobody_asks_it(
+    watched: Watched, settings: Settings
+) -> None:
+    shown = part(Figures, watched.app)
+    most = f"concert_pool_most {settings.database_pool_size}.0"
+    assert most not in shown.told("", ())[0].decode()
+    figures.show_process(watched.app)
+    wait_until(lambda: most in shown.told("", ())[0].decode(), what="it is shown")
 
 
 def test_what_others_count_is_caught_up_with_and_never_counted_twice(watched: Watched) -> None:
