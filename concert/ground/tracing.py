@@ -75,6 +75,8 @@ def init_tracing(app: Flask, settings: Settings) -> None:
     keep(app, Traces(provider))
 
     def equip(link: Connection) -> None:
+        # Hot statements and the short way to Redis go past the clients that are traced.
+        link.prepared = None
         PsycopgInstrumentor.instrument_connection(link, tracer_provider=provider)
 
     def name(method: str, route: str | None, status: int) -> None:
@@ -87,6 +89,7 @@ def init_tracing(app: Flask, settings: Settings) -> None:
             span.set_attribute(attribute, route or "")
 
     part(Database, app).equip = equip
+    part(Client, app).fast = None
     RedisInstrumentor.instrument_client(part(Client, app), tracer_provider=provider)
     part(RequestLines, app).traced = name
     app.wsgi_app = OpenTelemetryMiddleware(app.wsgi_app, tracer_provider=provider)  # type: ignore[method-assign]
