@@ -20,6 +20,8 @@ from concert.reservations.service import RememberedPrices
 from concert.reservations.snapshots import SeatSnapshots
 from concert.waiting_room import service as waiting_room
 from concert.waiting_room.keys import room_keys
+from concert.waiting_room.rooms import list_rooms
+from concert.waiting_room.seats import count_seats, hand_in
 
 ORGANISER_KEY = "the organiser's key in the tests"
 SEOUL = ZoneInfo("Asia/Seoul")
@@ -178,7 +180,16 @@ class Sale:
         response = self.organise("POST", "/v1/concerts", json=body)
         assert response.status_code == 201, response.text
         number: int = response.json["id"]
+        self.count_seats()
         return number
+
+    def count_seats(self) -> None:
+        """Count the seats behind every room that Redis knows, as the clock does every second."""
+        with self.app.app_context():
+            slugs = [room.slug for room in list_rooms()]
+            known = [slug for slug in slugs if redis().exists(room_keys(slug).settings)]
+            for slug, count in count_seats(known).items():
+                hand_in(slug, count)
 
     def room(self, slug: str = "main", **settings: Any) -> None:
         """Make a room, or change its settings."""
@@ -212,11 +223,14 @@ class Sale:
         forget_all(self.app)
         for room in rooms or ("main",):
             self._let_time_pass_in(room, round(seconds * 1000))
+        self.count_seats()
 
     def _let_time_pass_in(self, room: str, ms: int) -> None:
         keys, client = room_keys(room), redis()
         for user, deadline in client.zrange(keys.admitted, 0, -1, withscores=True):
             client.zadd(keys.admitted, {user: deadline - ms})
+        for user, until in client.zrange(keys.holders, 0, -1, withscores=True):
+            client.zadd(keys.holders, {user: until - ms})
         for user, end in client.hgetall(keys.visits).items():
             client.hset(keys.visits, user, int(end) - ms)
         opens_at = int(client.hget(keys.settings, "opens_at") or 0)

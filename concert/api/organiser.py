@@ -96,6 +96,7 @@ def room_document(room: Room) -> dict[str, Any]:
         "visit_seconds": room.visit_seconds,
         "opens_at": room.opens_at,
         "paused": room.paused,
+        "message": room.message,
     }
 
 
@@ -107,9 +108,9 @@ def _new_dates(dates: list[NewDateAsked]) -> list[NewDate]:
 
 
 def _changes(body: RoomChanges) -> dict[str, Any]:
-    """The settings that the request names; only ``opens_at`` may be null."""
+    """The settings that the request names; only ``opens_at`` and ``message`` may be null."""
     changes = body.model_dump(exclude_unset=True, exclude={"reason"})
     for name, value in changes.items():
-        if value is None and name != "opens_at":
+        if value is None and name not in ("opens_at", "message"):
             raise BadRequest(f"{name} must not be null.")
     return changes

@@ -8,6 +8,7 @@ from flask import Response, request
 
 from concert.api.door import answer, answers, new_door
 from concert.api.schemas import PublicRoomAnswer, RoomPath
+from concert.api.waiting_room import seats_document
 from concert.overview.service import RoomOverview, overview_of
 
 door = new_door("rooms", "Waiting rooms, for anybody to see.")
@@ -42,10 +43,6 @@ def room_overview_document(room: RoomOverview) -> dict[str, Any]:
         "opens_at": room.opens_at,
         "paused": room.paused,
         "resumes_at": room.resumes_at,
-        "seats": {
-            "free": room.seats.free,
-            "held": room.seats.held,
-            "sold": room.seats.sold,
-            "state": room.seats.state,
-        },
+        "seats": seats_document(room.seats),
+        "message": room.message,
     }

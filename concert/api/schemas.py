@@ -231,6 +231,17 @@ class NewDates(Reasoned):
     dates: list[NewDate] = Field(min_length=1, max_length=100)
 
 
+class LineMessage(Asked):
+    ko: StrictStr = Field(
+        min_length=1,
+        max_length=500,
+        json_schema_extra={"example": "곧 열려요. 조금만 기다려 주세요."},
+    )
+    en: StrictStr = Field(
+        min_length=1, max_length=500, json_schema_extra={"example": "We open soon. Bear with us."}
+    )
+
+
 class RoomChanges(Reasoned):
     capacity: StrictInt | None = Field(
         None, ge=1, le=1_000_000, description="Most people inside at once."
@@ -242,6 +253,9 @@ class RoomChanges(Reasoned):
     visit_seconds: StrictInt | None = Field(None, ge=1, le=86_400, description="Time for a visit.")
     opens_at: Moment | None = Field(None, description="Nobody enters before it; null: it is open.")
     paused: StrictBool | None = Field(None, description="Nobody enters while it is true.")
+    message: LineMessage | None = Field(
+        None, description="What everybody in line is told, in both languages; null: nothing."
+    )
 
 
 Role = Literal["organiser", "box-office", "door"]
@@ -316,6 +330,21 @@ class UserAnswer(BaseModel):
     user_token: str = Field(json_schema_extra={"example": EXAMPLE_TOKEN})
 
 
+class SeatsBehindAnswer(BaseModel):
+    free: int = Field(description="Of every date whose sale is open or to come.")
+    held: int = Field(description="Being paid for; they may come back.")
+    sold: int
+    state: Literal["open", "all_held", "sold_out", "ended"] = Field(
+        description="`open`: something is free; `all_held`: all are being paid for, some may come back; "
+        "`sold_out`: whoever waits stands by for returned seats; `ended`: no sale is open or to come."
+    )
+
+
+class MessageAnswer(BaseModel):
+    ko: str
+    en: str
+
+
 class PlaceAnswer(BaseModel):
     room: str = Field(json_schema_extra={"example": "main"})
     status: Literal["waiting", "admitted", "completed", "expired", "left"]
@@ -324,7 +353,7 @@ class PlaceAnswer(BaseModel):
     )
     waiting: int = Field(description="People in line.")
     estimated_wait_seconds: int | None = Field(
-        description="From the measured pace; null until there is one."
+        description="From the measured pace; null until there is one, and unless `seats.state` is `open`."
     )
     poll_after_seconds: float = Field(description="When to ask again.")
     admitted_until: dt.datetime | None = Field(description="Null unless admitted.")
@@ -333,6 +362,15 @@ class PlaceAnswer(BaseModel):
     resumes_at: dt.datetime | None = Field(
         description="When people are let in again after a loss of the line's data; null where there was none."
     )
+    seats: SeatsBehindAnswer
+    chance: Literal["likely", "maybe", "unlikely", "none"] | None = Field(
+        description="How it looks for a seat, from the people ahead, the seats left and the seats that a visit "
+        "takes; null unless waiting, and where the room is in front of no date."
+    )
+    estimated_wait_range: tuple[int, int] | None = Field(
+        description="The estimated wait in seconds, at the least and at the most; null where there is no estimate."
+    )
+    message: MessageAnswer | None = Field(description="What the organiser says to the line.")
 
 
 class JoinAnswer(PlaceAnswer):
@@ -445,13 +483,6 @@ class PaymentsAnswer(BaseModel):
     payments: list[PaymentAnswer]
 
 
-class SeatsBehindAnswer(BaseModel):
-    free: int
-    held: int = Field(description="Being paid for; they may come back.")
-    sold: int
-    state: Literal["open", "all_held", "sold_out", "ended"]
-
-
 class PublicRoomAnswer(BaseModel):
     room: str = Field(json_schema_extra={"example": "main"})
     waiting: int = Field(description="People in line.")
@@ -466,6 +497,7 @@ class PublicRoomAnswer(BaseModel):
     paused: bool
     resumes_at: dt.datetime | None
     seats: SeatsBehindAnswer
+    message: MessageAnswer | None
 
 
 class RoomAnswer(BaseModel):
@@ -476,6 +508,7 @@ class RoomAnswer(BaseModel):
     visit_seconds: int
     opens_at: dt.datetime | None
     paused: bool
+    message: MessageAnswer | None
 
 
 class KeyAnswer(BaseModel):

@@ -23,6 +23,7 @@ from concert.ground.parts import part
 from concert.ground.streams import OpenStreams, limit_streams, stream_response
 from concert.reservations.service import leave_line
 from concert.waiting_room import service
+from concert.waiting_room.seats import SeatsBehind
 from concert.waiting_room.service import Place
 from concert.waiting_room.watch import OVER, watch_place
 
@@ -35,11 +36,12 @@ MAIN_ROOM = "main"
     "/enqueues",
     summary="Join a line",
     security=security("user"),
-    responses=answers({200: JoinAnswer}, 400, 401, 404, 413, 415),
+    responses=answers({200: JoinAnswer}, 400, 401, 404, 409, 413, 415),
 )
 @takes("user")
 def post_enqueue(body: NewPlace) -> Written:
-    """One user has one place in a room; joining again returns the same place."""
+    """One user has one place in a room; joining again returns the same place. Where all seats are
+    sold, this is standing by for returned ones (`seats.state`); where the sale has ended, it is a 409."""
     room = concert_of(body.concert_id).room if body.concert_id is not None else MAIN_ROOM
     place = service.join(room, user_id())
     return _answer_place({"queue_token": place.token.encoded(), **place_document(place)}, place)
@@ -113,7 +115,18 @@ def place_document(place: Place) -> dict[str, Any]:
         "opens_at": place.opens_at,
         "paused": place.paused,
         "resumes_at": place.resumes_at,
+        "seats": seats_document(place.seats),
+        "chance": place.chance,
+        "estimated_wait_range": place.estimated_wait_range,
+        "message": place.message,
     }
+
+
+def seats_document(seats: SeatsBehind | None) -> dict[str, Any]:
+    """The seats behind a room as JSON shows them; none where it is in front of no date."""
+    if seats is None:
+        return {"free": 0, "held": 0, "sold": 0, "state": "open"}
+    return {"free": seats.free, "held": seats.held, "sold": seats.sold, "state": seats.state}
 
 
 def _answer_place(document: dict[str, Any], place: Place) -> Written:

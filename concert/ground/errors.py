@@ -202,6 +202,17 @@ class TooManyLapsed(DomainError):
         self.limit = limit
 
 
+class SalesEnded(DomainError):
+    """No sale behind the room is open or to come; its line is closed."""
+
+    code = "sales_ended"
+    status = 409
+    title = "The sale has ended"
+
+    def __init__(self) -> None:
+        super().__init__("The sale has ended, and its line is closed.")
+
+
 class HoldExpired(DomainError):
     code = "hold_expired"
     status = 409

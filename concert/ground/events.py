@@ -63,11 +63,21 @@ def publish_seats(
     The database has committed by then, so a fact that cannot be told is logged and
     not raised: every page that connects anew begins with a snapshot.
     """
-    for hear in part(Hearers).of_seats:
-        hear(performance_id)
-    owner = str(holder) if holder else None
-    fact: dict[str, object] = {"seats": list(seat_nos), "state": state, "holder": owner}
+    _hear(performance_id)
+    fact = _seats_fact(seat_nos, state, holder)
     _publish(performance_channel(performance_id), "seats", fact)
+
+
+def seats_message(
+    performance_id: int, seat_nos: Sequence[int], state: str, holder: UUID | None = None
+) -> tuple[str, bytes]:
+    """The channel and the message of such a fact, for whoever has a script that sends it.
+
+    Whoever hears of seats in this process does so now.
+    """
+    _hear(performance_id)
+    told = {"data": _seats_fact(seat_nos, state, holder), "type": "seats"}
+    return performance_channel(performance_id), orjson.dumps(told)
 
 
 def publish_closed(performance_id: int) -> None:
@@ -93,6 +103,19 @@ def understood(message: bytes) -> tuple[str, dict[str, Any]]:
         case {"type": str(kind), "data": dict(fact)} if kind != "seats":
             return kind, fact
     raise ValueError("It is no fact as they are told here.")
+
+
+def _hear(performance_id: int) -> None:
+    for hear in part(Hearers).of_seats:
+        hear(performance_id)
+
+
+def _seats_fact(seat_nos: Sequence[int], state: str, holder: UUID | None) -> dict[str, object]:
+    return {
+        "seats": list(seat_nos),
+        "state": state,
+        "holder": str(holder) if holder else None,
+    }
 
 
 def _publish(channel: str, kind: str, fact: dict[str, object]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import structlog
 
@@ -13,6 +14,7 @@ from concert.ground.sale_health import note_tick
 from concert.reservations.service import tidy_expired
 from concert.waiting_room import ended, rooms, service
 from concert.waiting_room.records import Room
+from concert.waiting_room.seats import Count, count_seats
 
 log = structlog.get_logger()
 
@@ -27,8 +29,11 @@ def admit_everywhere() -> None:
     it was for all of them: nobody else would notice a room into which nobody is let.
     """
     worked = _alone(ended.settle_paid)
-    for room in rooms.list_rooms():
-        worked &= _alone(_tend, room)
+    found = rooms.list_rooms()
+    counts: dict[str, Count] = {}
+    worked &= _alone(_count, found, counts)
+    for room in found:
+        worked &= _alone(_tend, room, counts.get(room.slug), room=room.slug)
     if worked:
         note_tick()
 
@@ -46,8 +51,12 @@ def close_ended() -> None:
         events.publish_closed(performance_id)
 
 
-def _tend(room: Room) -> None:
-    admission = service.tend(room)
+def _count(found: list[Room], counts: dict[str, Count]) -> None:
+    counts.update(count_seats([room.slug for room in found]))
+
+
+def _tend(room: Room, count: Count | None) -> None:
+    admission = service.tend(room, count)
     if admission.admitted or admission.ended:
         log.info(
             "line_moved",
@@ -57,14 +66,15 @@ def _tend(room: Room) -> None:
             waiting=admission.waiting,
             inside=admission.inside,
         )
+    if admission.admitted or admission.ended or admission.seats_changed:
         events.publish_room(room.slug, admission.admitted)
 
 
-def _alone(work: Callable[..., object], *rooms: Room) -> bool:
+def _alone(work: Callable[..., object], *given: Any, room: str | None = None) -> bool:
     """Do a part of a tick; where it fails, say so in the log and let the other parts be done."""
-    named = {"part": work.__name__.strip("_"), "room": rooms[0].slug if rooms else None}
+    named = {"part": work.__name__.strip("_"), "room": room}
     try:
-        work(*rooms)
+        work(*given)
     except Unavailable as error:
         log.warning("tick_cut_off", **named, lacking=error.part)
         return False

@@ -45,6 +45,7 @@ from concert.ground.sale_health import note_lapsed
 from concert.ground.settings import Settings
 from concert.reservations import queries
 from concert.waiting_room import service as waiting_room
+from concert.waiting_room.seats import Moved, tell_moved
 from concert.waiting_room.tokens import QueueToken
 
 log = structlog.get_logger()
@@ -210,7 +211,7 @@ def release_reservation(user_id: UUID, reservation_id: UUID) -> None:
     )
     events.publish_seats(performance_id, seat_nos, "available")
     try:
-        waiting_room.end_hold(room, user_id, until[0] if until else None)
+        waiting_room.end_hold(room, user_id, until[0] if until else None, len(seat_nos))
     except Unavailable:
         log.warning("visit_not_shortened", room=room)
 
@@ -228,6 +229,8 @@ def leave_line(token: QueueToken) -> None:
         asked = {"user": token.user_id, "room": token.room}
         rows = link.execute(queries.RELEASE_BEHIND, asked).fetchall()
     note_event("left", token.user_id, room=token.room, place=token.sequence)
+    if rows:
+        _tell_moved(token.room, "given", sum(len(seat_nos) for _, seat_nos, _ in rows))
     for performance_id, seat_nos, reservation_id in rows:
         note_event(
             "released",
@@ -362,9 +365,10 @@ def _hold_during(
             seats=reservation.seat_nos,
             reservation=made,
         )
-        events.publish_seats(
-            performance.performance_id, reservation.seat_nos, "held", visit.token.user_id
-        )
+        user_id, seat_nos = token.user_id, reservation.seat_nos
+        fact = events.seats_message(performance.performance_id, seat_nos, "held", user_id)
+        until_ms = int(reservation.held_until.timestamp() * 1000)
+        _tell_moved(token.room, "taken", len(seat_nos), user_id, until_ms, fact)
     else:
         # Nothing was held now, so there is no fact to tell and nothing to lengthen the visit for.
         _end_failed_hold(visit)
@@ -458,6 +462,14 @@ def _end_failed_hold(visit: waiting_room.Visit) -> None:
         waiting_room.end_failed_hold(visit)
     except Unavailable:
         log.warning("visit_not_shortened", room=visit.token.room)
+
+
+def _tell_moved(room: str, kind: Moved, seats: int, *more: Any) -> None:
+    """Tell the room of seats that have moved; where it cannot be told, its next count knows."""
+    try:
+        tell_moved(room, kind, seats, *more)
+    except Unavailable:
+        log.warning("seats_not_told", room=room, kind=kind)
 
 
 def _note_lapsed(rows: Sequence[Sequence[Any]]) -> None:

@@ -20,6 +20,8 @@ class PlaceAnswer(NamedTuple):
     pace_at: bytes
     pace_since: bytes
     resumes_at: bytes
+    seats: bytes
+    message: bytes
 
 
 class EnterAnswer(NamedTuple):

@@ -18,6 +18,7 @@ class RoomKeys(NamedTuple):
     state: str
     unsaved: str
     aliases: str
+    holders: str
 
 
 @lru_cache(maxsize=1024)

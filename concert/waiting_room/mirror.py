@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import orjson
 import structlog
 
 from concert.ground.database import connection
@@ -12,6 +13,7 @@ from concert.ground.redis_client import redis, unavailable_on_failure
 from concert.waiting_room.keys import room_keys
 from concert.waiting_room.records import COLUMNS, LOCK, Room
 from concert.waiting_room.scripts import MIRROR, NUMBER
+from concert.waiting_room.seats import count_seats_of, hand_in
 
 log = structlog.get_logger()
 
@@ -83,6 +85,9 @@ def build_up(slug: str) -> Room:
             log.warning("room_rebuilt", room=slug, recovery_seconds=room.recovery_seconds)
             room = replace(room, losses=[*room.losses, loss])
         _mirror(room, loss=loss)
+        count = count_seats_of(slug, link)
+        if count is not None:
+            hand_in(slug, count)
         return room
 
 
@@ -114,6 +119,7 @@ def _mirror(room: Room, *, loss: int) -> int:
             room.version,
             room.recovery_seconds * 1000,
             loss,
+            orjson.dumps(room.message) if room.message else b"",
         ),
     )
     return version

@@ -17,7 +17,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from concert.ground.database import Base
@@ -37,6 +37,8 @@ class Room(Base):
     and the longest time (seconds) after which somebody in line may have been told to
     ask again; ``short_since`` is since when the line has been too short for that.
     ``admitted_before_loss`` is ``admitted_sequence`` as it was at the last loss.
+
+    ``message`` is what the organiser says to the line: a text for each language, or null.
     """
 
     __tablename__ = "rooms"
@@ -63,6 +65,7 @@ class Room(Base):
     losses: Mapped[list[int]] = mapped_column(ARRAY(BigInteger), server_default=text("'{}'"))
     longest_poll_seconds: Mapped[int] = mapped_column(Integer, server_default=text("2"))
     short_since: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    message: Mapped[dict[str, str] | None] = mapped_column(JSONB)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
 

@@ -24,3 +24,14 @@ def per_second(pace: float, pace_at_ms: int, since_ms: int, now_ms: int) -> floa
     weight = PACE_WINDOW_SECONDS * (1 - math.exp(-measured_seconds / PACE_WINDOW_SECONDS))
     found = faded / weight
     return found if found > LEAST_PER_SECOND else None
+
+
+def wait_range(position: int, people_a_second: float, counted: float) -> tuple[int, int]:
+    """How long a wait may be (seconds): at the least and at the most, by how sure the pace is.
+
+    ``counted`` is how many people the pace was measured from. A count of n is off by its root,
+    and so is how long the people ahead take.
+    """
+    likely = position / people_a_second
+    off = math.sqrt(1 / max(1.0, counted) + 1 / position)
+    return math.floor(likely / (1 + off)), math.ceil(likely * (1 + off))

@@ -7,7 +7,8 @@ from datetime import datetime
 
 COLUMNS = """slug, capacity, admit_per_minute, entry_seconds, visit_seconds, opens_at, paused, version, epoch,
 admitted_sequence, last_sequence, losses, longest_poll_seconds,
-coalesce(short_since < statement_timestamp() - longest_poll_seconds * interval '1 second', false), short_since"""
+coalesce(short_since < statement_timestamp() - longest_poll_seconds * interval '1 second', false), short_since,
+message"""
 READ = f"SELECT {COLUMNS} FROM rooms WHERE slug = %s"
 LOCK = f"{READ} FOR UPDATE"
 LIST = f"SELECT {COLUMNS} FROM rooms ORDER BY slug"
@@ -25,6 +26,8 @@ class Room:
     were let in and given, the numbers at which Redis lost something, the longest time that
     somebody in line may have been told to wait before asking again, and since when
     the line has been too short for that (``short_long_enough``: for that long).
+
+    ``message`` is what the organiser says to the line, by language; None where nothing.
     """
 
     slug: str
@@ -42,6 +45,7 @@ class Room:
     longest_poll_seconds: int
     short_long_enough: bool
     short_since: datetime | None
+    message: dict[str, str] | None
 
     @property
     def recovery_seconds(self) -> int:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
 import structlog
 
 from concert.ground.audit import SYSTEM, Actor, record
@@ -15,10 +16,11 @@ from concert.ground.database import Connection, connection
 from concert.ground.errors import BadRequest, DomainError, NotFound, Unavailable
 from concert.ground.redis_client import redis, unavailable_on_failure
 from concert.waiting_room.keys import room_keys
-from concert.waiting_room.mirror import mirror_room
+from concert.waiting_room.mirror import build_up, mirror_room
 from concert.waiting_room.models import LONGEST_SLUG
 from concert.waiting_room.pace import per_second
 from concert.waiting_room.records import COLUMNS, LIST, LOCK, READ, Room
+from concert.waiting_room.seats import SeatsBehind, seats_known
 
 log = structlog.get_logger()
 
@@ -26,7 +28,8 @@ CREATE = f"INSERT INTO rooms (slug) VALUES (%s) ON CONFLICT DO NOTHING RETURNING
 CHANGE = f"""
 UPDATE rooms SET
     capacity = %(capacity)s, admit_per_minute = %(admit_per_minute)s, entry_seconds = %(entry_seconds)s,
-    visit_seconds = %(visit_seconds)s, opens_at = %(opens_at)s, paused = %(paused)s, version = version + 1
+    visit_seconds = %(visit_seconds)s, opens_at = %(opens_at)s, paused = %(paused)s,
+    message = %(message)s::jsonb, version = version + 1
 WHERE slug = %(slug)s RETURNING {COLUMNS}"""
 
 LIMITS = {
@@ -35,6 +38,10 @@ LIMITS = {
     "entry_seconds": (1, 86_400),
     "visit_seconds": (1, 86_400),
 }
+
+
+LANGUAGES = {"ko", "en"}
+LONGEST_MESSAGE = 500
 
 
 class NotYetInEffect(Unavailable):
@@ -53,7 +60,8 @@ class RoomState:
     """How many are in a room now, and how many have been, since Redis knows it.
 
     And the greatest number of a place that was let in, people let in a minute as measured, and
-    when people are let in again after a loss; each None where there is none.
+    when people are let in again after a loss; each None where there is none. ``seats`` is None
+    where the room is in front of no date.
     """
 
     waiting: int
@@ -66,6 +74,7 @@ class RoomState:
     newest_admitted: int | None
     admissions_per_minute: float | None
     resumes_at: datetime | None
+    seats: SeatsBehind | None
 
 
 def room_of(slug: str) -> Room:
@@ -122,11 +131,21 @@ def change_room(
 
 
 def room_state(slug: str) -> RoomState:
-    """How many are in a room now.
+    """How many are in a room now, and the seats behind it.
 
     Raises:
-        Unavailable: Redis cannot be reached.
+        Unavailable: Redis cannot be reached; or PostgreSQL, where Redis does not know the room.
     """
+    found = _read_state(slug)
+    if found is None:
+        build_up(slug)
+        found = _read_state(slug)
+    assert found is not None
+    return found
+
+
+def _read_state(slug: str) -> RoomState | None:
+    """The same; None where Redis does not know the room."""
     keys = room_keys(slug)
     counters = ("joined", "admitted", "expired", "completed", "left")
     with unavailable_on_failure():
@@ -134,11 +153,18 @@ def room_state(slug: str) -> RoomState:
         pipeline.zcard(keys.waiting)
         pipeline.zcount(keys.admitted, f"({datetime.now(UTC).timestamp() * 1000:.0f}", "+inf")
         pipeline.hmget(keys.state, *counters)
-        pipeline.hmget(keys.state, "newest", "recovered_at", "pace", "pace_at", "pace_since")
+        pipeline.hmget(
+            keys.state, "newest", "recovered_at", "pace", "pace_at", "pace_since", "seats"
+        )
         pipeline.time()
-        waiting, inside, counts, (newest, recovered_at, *paced), time = pipeline.execute()
+        pipeline.exists(keys.settings)
+        waiting, inside, counts, moments, time, is_known = pipeline.execute()
+    if not is_known:
+        return None
+    newest, recovered_at, *paced, seats = moments
     now_ms = time[0] * 1000 + time[1] // 1000
     pace, pace_at, pace_since = (float(one or 0) for one in paced)
+    known = seats_known(seats or b"")
     measured = per_second(pace, int(pace_at), int(pace_since), now_ms)
     resumes_ms = int(recovered_at or 0)
     joined, admitted, expired, completed, left = (int(count or 0) for count in counts)
@@ -153,6 +179,7 @@ def room_state(slug: str) -> RoomState:
         newest_admitted=int(newest) if newest else None,
         admissions_per_minute=None if measured is None else round(measured * 60, 1),
         resumes_at=datetime.fromtimestamp(resumes_ms / 1000, UTC) if resumes_ms > now_ms else None,
+        seats=known.seats if known else None,
     )
 
 
@@ -170,7 +197,9 @@ def _changed(
     if row is None:
         raise NotFound("There is no such room.")
     room = Room(*row)
-    changed = link.execute(CHANGE, {**asdict(room), **changes}).fetchone()
+    wanted = {**asdict(room), **changes}
+    wanted["message"] = orjson.dumps(wanted["message"]).decode() if wanted["message"] else None
+    changed = link.execute(CHANGE, wanted).fetchone()
     assert changed is not None
     newer = Room(*changed)
     before, after = (None if made else _settings(room, changes)), _settings(newer, changes)
@@ -202,5 +231,19 @@ def _check(changes: Mapping[str, Any]) -> None:
         elif name == "opens_at":
             if value is not None and (value.tzinfo is None or not 2000 <= value.year <= 2200):
                 raise BadRequest("opens_at needs an offset and a year between 2000 and 2200.")
+        elif name == "message":
+            _check_message(value)
         elif name != "paused":
             raise BadRequest(f"A room has no setting {name!r}.")
+
+
+def _check_message(message: Mapping[str, str] | None) -> None:
+    if message is None:
+        return
+    if set(message) != LANGUAGES:
+        raise BadRequest("A message is said in both languages, ko and en; null takes it away.")
+    for text in message.values():
+        if not 1 <= len(text.strip()) <= LONGEST_MESSAGE or not text.isprintable():
+            raise BadRequest(
+                f"A message has 1 to {LONGEST_MESSAGE} printable characters in each language."
+            )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -13,15 +13,22 @@ from uuid import UUID
 import structlog
 
 from concert.ground.database import connection
-from concert.ground.errors import NotAdmitted, TokenExpired, TokenInvalid, Unavailable
+from concert.ground.errors import (
+    NotAdmitted,
+    SalesEnded,
+    TokenExpired,
+    TokenInvalid,
+    Unavailable,
+)
 from concert.ground.observability import note_event
 from concert.ground.redis_client import redis, unavailable_on_failure
 from concert.waiting_room import ended
 from concert.waiting_room.answers import AdmitAnswer, EnterAnswer, PlaceAnswer
+from concert.waiting_room.chance import Chance, chance_of, message_of
 from concert.waiting_room.ended import Ended, proof_of
 from concert.waiting_room.keys import room_keys
 from concert.waiting_room.mirror import build_up, mirror_room, note_loss
-from concert.waiting_room.pace import per_second
+from concert.waiting_room.pace import per_second, wait_range
 from concert.waiting_room.records import Room
 from concert.waiting_room.scripts import (
     ADMIT,
@@ -35,6 +42,7 @@ from concert.waiting_room.scripts import (
     SETTLE,
     STATUS,
 )
+from concert.waiting_room.seats import Count, SeatsBehind, hand_in, seats_known
 from concert.waiting_room.tokens import QueueToken
 
 log = structlog.get_logger()
@@ -56,9 +64,11 @@ class Place:
     """One user's place in a room, at the moment it was asked for.
 
     ``position`` is 1 for the next; ``waiting`` counts people in line; times are
-    aware datetimes; ``estimated_wait_seconds`` is None until a pace was measured;
+    aware datetimes; ``estimated_wait_seconds`` is None until a pace was measured, and where
+    nobody is let in for want of seats, and so is its range (at the least, at the most);
     ``resumes_at`` is when people are let in again after a loss of Redis' data, None
-    where it has lost nothing.
+    where it has lost nothing. ``seats`` is None where the room is in front of no date,
+    ``chance`` there and unless waiting; ``message`` is what the organiser says, by language.
     """
 
     token: QueueToken
@@ -71,6 +81,10 @@ class Place:
     opens_at: datetime | None
     paused: bool
     resumes_at: datetime | None
+    seats: SeatsBehind | None
+    chance: Chance | None
+    estimated_wait_range: tuple[int, int] | None
+    message: dict[str, str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +107,7 @@ class Admission:
 
     ``newest`` and ``last`` are the greatest sequence numbers that were let in and given,
     ``begins`` the one up to which places may have been lost; ``unsaved`` counts ended
-    places that PostgreSQL has not been told of.
+    places that PostgreSQL has not been told of. ``seats_changed``: the state of the seats is another one.
     """
 
     admitted: int
@@ -104,6 +118,7 @@ class Admission:
     last: int
     begins: int
     unsaved: int
+    seats_changed: bool = False
 
 
 # Write down what a room's line has come to; a number never falls.
@@ -122,6 +137,7 @@ def join(room: str, user_id: UUID, earlier: QueueToken | None = None) -> Place:
 
     Raises:
         NotFound: there is no such room.
+        SalesEnded: no sale behind the room is open or to come, and the user has no place.
         Unavailable: Redis cannot be reached; or PostgreSQL, where the earlier place is lost.
     """
     if earlier is not None and (earlier.user_id, earlier.room) == (user_id, room):
@@ -224,12 +240,12 @@ def end_failed_hold(visit: Visit) -> None:
     if visit.ends_ms != visit.ended_before_ms:
         token = visit.token
         END_HOLD.run(
-            room_keys(token.room), (token.user_id.bytes, visit.ended_before_ms, visit.ends_ms)
+            room_keys(token.room), (token.user_id.bytes, visit.ended_before_ms, visit.ends_ms, 0)
         )
 
 
-def end_hold(room: str, user_id: UUID, others_until: datetime | None) -> None:
-    """Let a visit end when it would have without a hold that was released.
+def end_hold(room: str, user_id: UUID, others_until: datetime | None, seats: int) -> None:
+    """Let a visit end when it would have without a hold of some seats that was released.
 
     ``others_until`` is when the last of the user's other holds behind this room ends.
 
@@ -237,7 +253,7 @@ def end_hold(room: str, user_id: UUID, others_until: datetime | None) -> None:
         Unavailable: Redis cannot be reached.
     """
     others = int(others_until.timestamp() + GRACE_SECONDS) * 1000 if others_until else 0
-    END_HOLD.run(room_keys(room), (user_id.bytes, others, ""))
+    END_HOLD.run(room_keys(room), (user_id.bytes, others, "", seats))
 
 
 def leave(token: QueueToken) -> None:
@@ -262,13 +278,15 @@ def leave(token: QueueToken) -> None:
             log.warning("left_place_not_saved", room=token.room)
 
 
-def complete(token: QueueToken) -> None:
+def complete(token: QueueToken, seats: int = 0) -> None:
     """End a place that has served its purpose; the next in line gets its slot.
+
+    ``seats`` is how many were sold with it.
 
     Raises:
         Unavailable: Redis cannot be reached.
     """
-    SETTLE.run(room_keys(token.room), (token.user_id.bytes, "completed", token.sequence))
+    SETTLE.run(room_keys(token.room), (token.user_id.bytes, "completed", token.sequence, seats))
 
 
 def admit(room: str) -> Admission:
@@ -299,15 +317,16 @@ def admit(room: str) -> Admission:
             )
 
 
-def tend(room: Room) -> Admission:
-    """What a room needs every second: its settings in Redis, people let in, and PostgreSQL told
-    of what Redis must not be the only one to know.
+def tend(room: Room, count: Count | None = None) -> Admission:
+    """What a room needs every second: its settings and the count of its seats in Redis, people
+    let in, and PostgreSQL told of what Redis must not be the only one to know.
 
     Raises:
         Unavailable: PostgreSQL or Redis cannot be reached.
     """
     room = mirror_room(room)
-    admission = admit(room.slug)
+    seats_changed = count is not None and hand_in(room.slug, count)
+    admission = replace(admit(room.slug), seats_changed=seats_changed)
     if admission.unsaved:
         ended.save_unsaved(room.slug)
     if admission.begins > max(room.losses, default=0):
@@ -357,6 +376,8 @@ def _in_known_room(room: str, ask: Callable[[], Any]) -> Any:
 
 
 def _joined(room: str, user_id: UUID, answer: Sequence[Any]) -> Place:
+    if answer[0] == b"ended":
+        raise SalesEnded()
     found = PlaceAnswer(*answer)
     place = int(found.sequence)
     # Of whoever had the place before, it was noted then: a number is the moment at which it was given.
@@ -453,12 +474,16 @@ def _place(token: QueueToken, answer: PlaceAnswer) -> Place:
     status: Status = answer.status.decode()  # type: ignore[assignment]  # the other statuses are refused before
     now_ms, opens_ms, resumes_ms = int(answer.now), int(answer.opens_at), int(answer.resumes_at)
     position = answer.ahead + 1 if status == "waiting" else None
+    known = seats_known(answer.seats)
+    # Where nothing can be held, nobody is let in, whatever the pace was.
+    moves = known is None or (known.seats.state == "open" and known.bookable > 0)
+    pace = _pace(answer) if position and moves else None
     return Place(
         token=token,
         status=status,
         position=position,
         waiting=answer.waiting,
-        estimated_wait_seconds=_estimated_wait(position, answer) if position else None,
+        estimated_wait_seconds=math.ceil(position / pace) if position and pace else None,
         poll_after_seconds=poll_after(
             position or 1, max(0, opens_ms - now_ms) / 1000, random.random()
         ),
@@ -466,15 +491,20 @@ def _place(token: QueueToken, answer: PlaceAnswer) -> Place:
         opens_at=_moment(opens_ms) if opens_ms else None,
         paused=bool(answer.paused),
         resumes_at=_moment(resumes_ms) if resumes_ms else None,
+        seats=known.seats if known else None,
+        chance=chance_of(answer.ahead, known) if position and known else None,
+        estimated_wait_range=(
+            wait_range(position, pace, float(answer.pace)) if position and pace else None
+        ),
+        message=message_of(answer.message),
     )
 
 
-def _estimated_wait(position: int, answer: PlaceAnswer) -> int | None:
-    """The place divided by the pace, in seconds."""
-    pace = per_second(
+def _pace(answer: PlaceAnswer) -> float | None:
+    """People let in a second, as measured."""
+    return per_second(
         float(answer.pace), int(answer.pace_at), int(answer.pace_since), int(answer.now)
     )
-    return None if pace is None else math.ceil(position / pace)
 
 
 def _moment(milliseconds: int) -> datetime:

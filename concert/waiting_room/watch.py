@@ -141,7 +141,10 @@ class PlaceWatch(Post[Viewer]):
         now = time.monotonic()
         viewer.due = now + pause * 0.9
         if _same(viewer.last, place):
-            behind_changed = viewer.last.waiting != place.waiting
+            behind_changed = (viewer.last.waiting, viewer.last.seats) != (
+                place.waiting,
+                place.seats,
+            )
             if not behind_changed or now - viewer.shown_at < BEHIND_SECONDS:
                 return
         viewer.shown_at = now
@@ -202,6 +205,9 @@ def _same(before: Place, now: Place) -> bool:
         before.paused,
         before.resumes_at,
         before.opens_at,
+        before.seats and before.seats.state,
+        before.chance,
+        before.message,
     ) == (
         now.status,
         now.position,
@@ -209,4 +215,7 @@ def _same(before: Place, now: Place) -> bool:
         now.paused,
         now.resumes_at,
         now.opens_at,
+        now.seats and now.seats.state,
+        now.chance,
+        now.message,
     )

@@ -156,6 +156,11 @@ EXPLAINED: dict[str, Explained] = {
         ),
         ("home",),
     ),
+    "sales_ended": Explained(
+        _("The sale has ended"),
+        _("No date is on sale any more, so the line is closed. Your tickets are where they were."),
+        ("home", "tickets"),
+    ),
     "hold_expired": Explained(
         _("The time to pay is over"),
         _("Your seats were given back, and nothing was charged. You may choose again."),

@@ -39,6 +39,7 @@ def test_anybody_may_see_the_line_its_newest_admission_and_the_seats(sale: Sale)
         "paused": False,
         "resumes_at": None,
         "seats": {"free": 2, "held": 1, "sold": 0, "state": "open"},
+        "message": None,
     }
 
 

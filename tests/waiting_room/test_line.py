@@ -165,7 +165,7 @@ class RoomMachine(RuleBasedStateMachine):
             return
         grace = timedelta(seconds=service.GRACE_SECONDS)
         self.line.end_hold(name, int((until + grace).timestamp()) * 1000 if until else 0)
-        service.end_hold(ROOM, self.users[name], until)
+        service.end_hold(ROOM, self.users[name], until, 0)
 
     @rule(name=names, age=st.sampled_from([0, 0, 0, 1]))
     def leave(self, name: str, age: int = 0) -> None:

@@ -9,20 +9,30 @@
 --   KEYS[5] ended      hash         user -> "status:sequence:ended at (ms)" of a place that is over; where the place
 --                                   had several numbers, the greatest, and ":its own number" behind it
 --   KEYS[6] settings   hash         capacity, admit_per_minute, entry_ms, visit_ms, opens_at (ms, 0: open), paused, version;
---                                   recovery_ms (how long nobody is let in after a loss)
+--                                   recovery_ms (how long nobody is let in after a loss), message (JSON, or nothing)
 --   KEYS[7] state      hash         sequence (last given), newest (greatest number that was let in),
 --                                   joined, admitted, expired, completed, left,
 --                                   tokens and tokens_at (bucket), pace, pace_at and pace_since (ms),
 --                                   run_id (of the server that this data is whole on),
 --                                   begins (number up to which places may have been lost),
---                                   recovering_since and recovered_at (ms; only during the pause after a loss)
+--                                   recovering_since and recovered_at (ms; only during the pause after a loss),
+--                                   kind ('sale', 'ended'; 'none': in front of no date), free, held, sold and bookable
+--                                   (seats, as PostgreSQL counted them), counted_at (ms),
+--                                   taken_told, given_told and sold_told (seats, as told of since Redis knows the room),
+--                                   taken_then, given_then and sold_then (the same, before the last count),
+--                                   over_then (visits that were over), visit_seats and visits (fading sums),
+--                                   seats (all of it as it is told, see show_seats)
 --   KEYS[8] unsaved    hash         user -> as in ended, of places that PostgreSQL has not been told of yet
 --   KEYS[9] aliases    hash         user -> ",number,number,": further numbers of the user's one place
+--   KEYS[10] holders   sorted set   admitted user -> until when (ms) the user holds a seat
 -- A user is the 16 bytes of a UUID. Sequence numbers are microseconds of Redis' clock,
 -- or one more than the last where that is larger: unique, and rising even after a loss.
 
-local WAITING, ADMITTED, SEQUENCES, VISITS, ENDED, SETTINGS, STATE, UNSAVED, ALIASES =
-  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
+local WAITING, ADMITTED, SEQUENCES, VISITS, ENDED, SETTINGS, STATE, UNSAVED, ALIASES, HOLDERS =
+  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
+
+-- For so long (ms) a count of the seats is good: where PostgreSQL is away, nothing could be held anyway.
+local COUNT_LASTS = 30000
 
 local time = redis.call('TIME')
 local now_us = tonumber(time[1]) * 1000000 + tonumber(time[2])
@@ -35,14 +45,14 @@ end
 
 -- The room's settings, or nil where Redis does not know the room.
 local function read_settings()
-  local values = redis.call('HMGET', SETTINGS, 'capacity', 'admit_per_minute', 'entry_ms', 'visit_ms', 'opens_at', 'paused')
+  local values = redis.call('HMGET', SETTINGS, 'capacity', 'admit_per_minute', 'entry_ms', 'visit_ms', 'opens_at', 'paused', 'message')
   if not values[1] then
     return nil
   end
   return {
     capacity = tonumber(values[1]), admit_per_minute = tonumber(values[2]),
     entry_ms = tonumber(values[3]), visit_ms = tonumber(values[4]),
-    opens_at = tonumber(values[5]), paused = values[6] == '1',
+    opens_at = tonumber(values[5]), paused = values[6] == '1', message = values[7] or '',
   }
 end
 
@@ -112,6 +122,7 @@ local function remove(user)
   redis.call('ZREM', ADMITTED, user)
   redis.call('HDEL', SEQUENCES, user)
   redis.call('HDEL', VISITS, user)
+  redis.call('ZREM', HOLDERS, user)
 end
 
 -- End the place that a user has, and with it every number that stands for it. Returns the greatest.
@@ -137,7 +148,63 @@ local function end_lapsed(most)
   return #lapsed
 end
 
--- How many may be let in now by the room's capacity and rate. The bucket's size and
+-- How many people are inside now, and how many of them hold no seat.
+local function people_inside()
+  local inside = redis.call('ZCOUNT', ADMITTED, '(' .. whole(now), '+inf')
+  return inside, inside - redis.call('ZCOUNT', HOLDERS, '(' .. whole(now), '+inf')
+end
+
+-- For how many more a seat is free: the free seats less the people inside who hold none. Seats that
+-- were taken since the count are taken off; those that came back since are known with the next count.
+-- Nobody is let in where nothing was counted yet, or lately. A room in front of no date has no bound.
+local function seats_for_more(undecided)
+  local count = redis.call('HMGET', STATE, 'kind', 'bookable', 'taken_told', 'taken_then', 'counted_at')
+  if count[1] == 'none' then
+    return math.huge
+  end
+  if not count[1] or now - tonumber(count[5]) > COUNT_LASTS then
+    return 0
+  end
+  return math.max(0, tonumber(count[2]) - tonumber(count[3] or '0') + tonumber(count[4]) - undecided)
+end
+
+-- Write down what is told of the seats, so that whoever asks for a place reads one field:
+-- "state:free:held:sold:bookable:people inside who hold nothing:seats a visit takes", or '' where
+-- the room is in front of no date. The figures are those of the count with what was told since.
+local function show_seats()
+  local count = redis.call('HMGET', STATE, 'kind', 'free', 'held', 'sold', 'bookable', 'taken_told', 'taken_then',
+    'given_told', 'given_then', 'sold_told', 'sold_then', 'visit_seats', 'visits')
+  local told = ''
+  if count[1] and count[1] ~= 'none' then
+    local taken = tonumber(count[6] or '0') - tonumber(count[7])
+    local given = tonumber(count[8] or '0') - tonumber(count[9])
+    local sold = tonumber(count[10] or '0') - tonumber(count[11])
+    local free = math.max(0, tonumber(count[2]) - taken + given)
+    local held = math.max(0, tonumber(count[3]) + taken - given - sold)
+    local state = 'ended'
+    if count[1] == 'sale' then
+      state = free > 0 and 'open' or held > 0 and 'all_held' or 'sold_out'
+    end
+    local _, undecided = people_inside()
+    -- Until there is a measure, a visit is taken for one of two seats.
+    local per_visit = (tonumber(count[12] or '0') + 10) / (tonumber(count[13] or '0') + 5)
+    told = table.concat({
+      state, whole(free), whole(held), whole(tonumber(count[4]) + sold),
+      whole(math.max(0, tonumber(count[5]) - taken + given)), whole(math.max(0, undecided)),
+      string.format('%.2f', per_visit),
+    }, ':')
+  end
+  redis.call('HSET', STATE, 'seats', told)
+  return told
+end
+
+-- Write down that seats were 'taken', 'given' back or 'sold' since the count.
+local function note_moved(kind, seats)
+  redis.call('HINCRBY', STATE, kind .. '_told', seats)
+  show_seats()
+end
+
+-- How many may be let in now by the room's capacity and rate, and by the seats behind it. The bucket's size and
 -- rate are chosen so that no minute, wherever it begins, sees more than admit_per_minute:
 -- a full bucket of b and a minute's refill at (n - b + 1) a minute make n.
 -- Returns the number and what the bucket holds.
@@ -152,8 +219,8 @@ local function free_slots(room)
     redis.call('HSET', STATE, 'tokens_at', whole(now_us))
   end
   tokens = math.min(size, tokens + (now_us - filled_at) * (limit - size + 1) / 60000100)
-  local inside = redis.call('ZCOUNT', ADMITTED, '(' .. whole(now), '+inf')
-  return math.max(0, math.min(room.capacity - inside, math.floor(tokens))), tokens
+  local inside, undecided = people_inside()
+  return math.max(0, math.min(room.capacity - inside, math.floor(tokens), seats_for_more(undecided))), tokens
 end
 
 -- Write down that `taken` people were let in, the last of them with the number `sequence`.
@@ -171,9 +238,10 @@ end
 
 -- What every verb about one place answers; PlaceAnswer in answers.py names the positions:
 -- {status, sequence, people ahead, people waiting, deadline (ms), now (ms), opens_at (ms), paused,
---  pace, pace_at, pace_since, end of the pause after a loss (ms; 0: there is none)}
+--  pace, pace_at, pace_since, end of the pause after a loss (ms; 0: there is none),
+--  what is told of the seats (see show_seats), the message to the line}
 local function place(room, status, sequence, ahead, deadline)
-  local state = redis.call('HMGET', STATE, 'pace', 'pace_at', 'pace_since', 'recovered_at')
+  local state = redis.call('HMGET', STATE, 'pace', 'pace_at', 'pace_since', 'recovered_at', 'seats')
   local resumes_at = state[4]
   if not resumes_at or tonumber(resumes_at) <= now then
     resumes_at = '0'
@@ -181,7 +249,7 @@ local function place(room, status, sequence, ahead, deadline)
   return {
     status, sequence, ahead, redis.call('ZCARD', WAITING), deadline, whole(now),
     whole(room.opens_at), room.paused and 1 or 0,
-    state[1] or '0', state[2] or '0', state[3] or '0', resumes_at,
+    state[1] or '0', state[2] or '0', state[3] or '0', resumes_at, state[5] or '', room.message,
   }
 end
 

@@ -1,4 +1,5 @@
 -- admit: end the turns that are over, and let people in from the front of the line.
+-- Where no sale behind the room is open or to come, the line closes.
 -- On a server that may have lost what was written last, nobody is let in for a while.
 -- KEYS  the room's keys (see _room.lua)
 -- ARGV  1 how many to let in, and how many turns to end, at the most in this call
@@ -23,6 +24,13 @@ if not is_recovering() then
   redis.call('HDEL', STATE, 'recovering_since', 'recovered_at')
 end
 local ended = end_lapsed(most)
+if redis.call('HGET', STATE, 'kind') == 'ended' then
+  -- No sale is open or to come: the line closes, and whoever is in it is told so.
+  for _, user in ipairs(redis.call('ZRANGE', WAITING, 0, most - 1)) do
+    end_place(user, 'expired', whole(tonumber(redis.call('ZSCORE', WAITING, user))))
+    ended = ended + 1
+  end
+end
 local waiting = redis.call('ZCARD', WAITING)
 local admitted, front = 0, {}
 
@@ -47,6 +55,7 @@ else
   redis.call('HSET', STATE, 'pace', string.format('%.6f', faded + admitted), 'pace_at', whole(now),
     'pace_since', whole(since))
 end
+show_seats()
 local state = redis.call('HMGET', STATE, 'newest', 'sequence', 'begins')
 return {
   admitted, ended, waiting - admitted, redis.call('ZCOUNT', ADMITTED, '(' .. whole(now), '+inf'),

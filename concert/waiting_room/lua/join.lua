@@ -2,7 +2,8 @@
 -- KEYS  the room's keys (see _room.lua)
 -- ARGV  1 user, 2 sequence number of an earlier token that the user still has; '' or nothing for none
 -- Returns a place (see _room.lua), {'no_room'} where Redis does not know the room, or {'unknown'}
--- and changes nothing where it cannot know whether the earlier place still lives.
+-- and changes nothing where it cannot know whether the earlier place still lives, or {'ended'} where no sale
+-- behind the room is open or to come: whoever has a place keeps it, and nobody gets a new one.
 
 local user, earlier = ARGV[1], ARGV[2] or ''
 local room = read_settings()
@@ -21,10 +22,14 @@ if status == 'admitted' then
   return place(room, 'admitted', current, 0, whole(deadline))
 end
 
+local state = redis.call('HMGET', STATE, 'sequence', 'kind')
+if state[2] == 'ended' then
+  return { 'ended' }
+end
 require_memory()
 end_lapsed(20)
 redis.call('HDEL', ENDED, user)
-local last = tonumber(redis.call('HGET', STATE, 'sequence') or '0')
+local last = tonumber(state[1] or '0')
 local sequence = whole(math.max(now_us, last + 1))
 redis.call('HSET', STATE, 'sequence', sequence)
 redis.call('HINCRBY', STATE, 'joined', 1)

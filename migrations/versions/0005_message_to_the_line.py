@@ -1,0 +1,26 @@
+"""a message to the line
+
+What the organiser says to everybody in a room's line, in both languages.
+
+Revision: 0005
+After: 0006
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+revision = '0005'
+down_revision = '0006'
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("rooms", sa.Column("message", postgresql.JSONB(), nullable=True))
+
+
+def downgrade() -> None:
+    op.drop_column("rooms", "message")
