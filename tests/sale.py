@@ -183,6 +183,10 @@ class Sale:
         self.count_seats()
         return number
 
+    def something_else(self, room: str = "main") -> int:
+        """Something on sale with a seat for everybody: people are let in, whatever else they want."""
+        return self.concert(capacity=1000, room=room)
+
     def count_seats(self) -> None:
         """Count the seats behind every room that Redis knows, as the clock does every second."""
         with self.app.app_context():

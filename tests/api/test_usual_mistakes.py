@@ -73,7 +73,7 @@ def test_a_failed_hold_leaves_the_seats_and_the_limit_as_they_were(sale: Sale) -
 
 
 def test_hundreds_of_requests_at_once_leave_no_lock_behind_and_no_seat_stuck(sale: Sale) -> None:
-    sale.concert(capacity=20)  # Something for everybody; they all want the other one.
+    sale.something_else()
     concert = sale.concert(price=10, capacity=8)
     fans = [sale.admitted_fan(concert, balance=100) for _ in range(20)]
 

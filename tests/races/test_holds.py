@@ -54,6 +54,7 @@ def people(sale: Sale, count: int, balance: int = 0) -> list[Fan]:
 def rush(sale: Sale) -> Sale:
     """A sale whose room lets everybody in, so that all the people meet at the seats."""
     sale.room(capacity=10_000, admit_per_minute=1_000_000)
+    sale.something_else()
     return sale
 
 

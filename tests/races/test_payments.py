@@ -32,6 +32,7 @@ PAUSE = "(SELECT true FROM pg_sleep(0.3))"
 def rush(sale: Sale) -> Sale:
     """A sale whose room lets everybody in, so that all the people meet at the till."""
     sale.room(capacity=10_000, admit_per_minute=1_000_000)
+    sale.something_else()
     return sale
 
 
@@ -49,7 +50,8 @@ def end_hold_in(seat_no: int, seconds: float) -> None:
         link.execute(
             """
             WITH moved AS (
-                UPDATE seats SET held_until = clock_timestamp() + %s WHERE seat_no = %s
+                UPDATE seats SET held_until = clock_timestamp() + %s
+                WHERE seat_no = %s AND held_until IS NOT NULL
                 RETURNING reservation_id, held_until)
             UPDATE reservations r SET held_until = moved.held_until FROM moved
             WHERE r.id = moved.reservation_id""",

@@ -31,6 +31,7 @@ KNOWN: dict[str, tuple[Any, ...]] = {
     "seat_limit": (4,),
     "rehold_too_soon": ([12], 10),
     "too_many_lapsed": (3,),
+    "sales_ended": (),
     "rate_limited": (1,),
     "unavailable": ("The database",),
 }

@@ -84,6 +84,7 @@ def test_two_chosen_seats_that_are_taken_together_are_both_named(
 def test_when_nothing_is_left_the_page_says_that_held_seats_come_back(
     sale: Sale, visitor: Browser
 ) -> None:
+    sale.something_else()
     concert = sale.concert(capacity=1)
     path = inside(sale, visitor, concert)
     sale.admitted_fan(concert).hold(concert, 1)
@@ -205,6 +206,7 @@ def test_two_performances_on_one_day_have_a_map_each(sale: Sale, visitor: Browse
 def test_a_date_that_is_not_there_and_a_sale_that_is_closed_are_pages(
     sale: Sale, visitor: Browser
 ) -> None:
+    sale.something_else()
     concert = sale.concert(sales_open_at=NEW_YEARS_EVE.replace(hour=1).isoformat())
     path = inside(sale, visitor, concert)
     assert visitor.open(path).status_code == 400
