@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from concert.ground.database import connection
+from concert.ground.events import ROOMS
 from concert.ground.redis_client import redis
 from concert.jobs import ticks
 from concert.waiting_room.keys import room_keys
@@ -113,6 +114,45 @@ def test_whoever_holds_a_seat_needs_no_other_and_keeps_nobody_out(sale: Sale) ->
     line[1].call("DELETE", "/v1/enqueues")
     tick(sale)
     assert statuses(line) == ["admitted", "left", "admitted", "admitted", "waiting"]
+
+
+def test_whoever_holds_a_seat_needs_no_other_between_two_counts_either(sale: Sale) -> None:
+    sale.room(capacity=30)
+    concert = sale.concert(capacity=3)
+    first, second, third = (sale.fan() for _ in range(3))
+    first.join(concert)
+    first.hold(concert, 1)
+    assert second.join(concert).json["status"] == "admitted"
+    # One of the two free seats is for the second; the first has one already.
+    assert third.join(concert).json["status"] == "admitted"
+
+
+def test_somebody_who_holds_a_seat_and_is_not_inside_makes_no_room_for_another(sale: Sale) -> None:
+    sale.room(capacity=30, visit_seconds=100)
+    concert = sale.concert(capacity=3)
+    gone = sale.admitted_fan(concert)
+    gone.hold(concert, 1)
+    redis().zadd(room_keys("main").admitted, {gone.user_id.bytes: 1})
+    line = a_line(sale, concert, 4)
+    tick(sale)
+    assert inside(line) == 2
+
+
+def test_a_change_of_the_state_is_told_at_once_though_nobody_was_let_in(sale: Sale) -> None:
+    concert = sale.concert(capacity=1, price=0)
+    fan = sale.admitted_fan(concert)
+    waiting = sale.fan()
+    waiting.join(concert)
+    tick(sale)
+    told = redis().pubsub()
+    told.subscribe(ROOMS)
+    assert told.get_message(timeout=5)["type"] == "subscribe"
+    fan.hold(concert, 1)
+    tick(sale)
+    assert b"moved" in told.get_message(timeout=5)["data"]
+    assert waiting.place().json["seats"]["state"] == "all_held"
+    assert fan.place().json["status"] == "admitted"
+    told.close()
 
 
 def test_somebody_who_pays_leaves_and_makes_room_for_nobody_where_nothing_is_free(

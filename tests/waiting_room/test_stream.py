@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -263,6 +264,39 @@ def test_a_spent_or_wrong_token_gets_no_stream(full: House, port: int) -> None:
     newer = Fan(full.sale, fan.user_id, fan.user_token, fan.user_token)
     with streaming(port, newer) as stream:
         assert (stream.status, stream.problem()["code"]) == (401, "token_invalid")
+
+
+def test_the_stream_tells_when_the_last_seat_is_held_when_it_is_sold_and_when_the_sale_ends(
+    sale: Sale, port: int
+) -> None:
+    sale.room("hall", capacity=1)
+    closes = datetime.now().astimezone() + timedelta(minutes=10)
+    concert = sale.concert(price=0, room="hall", capacity=1, sales_close_at=closes.isoformat())
+    inside, fan = line_up(House(sale, "hall", concert), 2)
+    with streaming(port, fan) as stream:
+        first = stream.next()
+        assert first["seats"] == {"free": 1, "held": 0, "sold": 0, "state": "open"}
+        inside.hold(concert, 1)
+        held = stream.until(lambda place: place["seats"]["state"] == "all_held")
+        assert (held["seats"]["held"], held["estimated_wait_seconds"]) == (1, None)
+        inside.pay(concert, 1)
+        sold = stream.until(lambda place: place["seats"]["state"] == "sold_out")
+        assert (sold["chance"], sold["position"]) == ("none", 1)
+        sale.let_time_pass(601, "hall")
+        sale.admit("hall")
+        last = stream.rest()[-1]
+        assert (last["status"], last["seats"]["state"]) == ("expired", "ended")
+
+
+def test_the_stream_tells_what_the_organiser_says(full: House, port: int) -> None:
+    (fan,) = line_up(full, 1)
+    message = {"ko": "곧 시작해요.", "en": "We begin soon."}
+    with streaming(port, fan) as stream:
+        assert stream.next()["message"] is None
+        full.room(message=message)
+        assert stream.until(lambda place: place["message"])["message"] == message
+        full.sale.organise("PATCH", "/v1/rooms/hall", json={"message": None})
+        assert stream.until(lambda place: place["message"] is None)["position"] == 1
 
 
 def test_a_silent_stream_sends_a_heartbeat(full: House, port: int) -> None:

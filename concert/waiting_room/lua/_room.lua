@@ -21,6 +21,7 @@
 --                                   taken_told, given_told and sold_told (seats, as told of since Redis knows the room),
 --                                   taken_then, given_then and sold_then (the same, before the last count),
 --                                   over_then (visits that were over), visit_seats and visits (fading sums),
+--                                   state_then (the state of the seats at the last count),
 --                                   seats (all of it as it is told, see show_seats)
 --   KEYS[8] unsaved    hash         user -> as in ended, of places that PostgreSQL has not been told of yet
 --   KEYS[9] aliases    hash         user -> ",number,number,": further numbers of the user's one place
