@@ -84,10 +84,11 @@ def build_up(slug: str) -> Room:
             link.execute(NOTE_LOSS, {"slug": slug, "loss": loss, "most": MOST_LOSSES})
             log.warning("room_rebuilt", room=slug, recovery_seconds=room.recovery_seconds)
             room = replace(room, losses=[*room.losses, loss])
-        _mirror(room, loss=loss)
+        # First the seats: whoever finds the room is let in by them.
         count = count_seats_of(slug, link)
         if count is not None:
             hand_in(slug, count)
+        _mirror(room, loss=loss)
         return room
 
 

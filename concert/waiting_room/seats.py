@@ -103,6 +103,11 @@ class Count:
     holders: tuple[tuple[UUID, int], ...]
     facts: tuple[int, ...]
 
+    @property
+    def sold_out(self) -> bool:
+        """Whether every seat is sold: whoever waits stands by."""
+        return self.any_sale and not self.free and not self.held
+
 
 def count_seats(slugs: Sequence[str]) -> dict[str, Count]:
     """Count the seats behind every room; ``slugs`` names the rooms.

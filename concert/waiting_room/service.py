@@ -49,8 +49,12 @@ log = structlog.get_logger()
 
 Status = Literal["waiting", "admitted", "completed", "expired", "left"]
 
-# How often a waiting person is asked to look: LEAST near the front, MOST far back.
-LEAST_POLL_SECONDS, MOST_POLL_SECONDS = 1.0, 30.0
+# How often a waiting person is asked to look: LEAST near the front, MOST far back; and FARTHEST where
+# the wait is known to be long, a twentieth of which is soon enough.
+LEAST_POLL_SECONDS, MOST_POLL_SECONDS, FARTHEST_POLL_SECONDS = 1.0, 30.0, 180.0
+OF_THE_WAIT = 20
+# Whoever stands by for returned seats: still well within the time to show up.
+STANDING_BY_SECONDS, MOST_STANDING_BY_SECONDS = 10.0, 60.0
 MOST_AT_ONCE = 1000
 # The visit outlasts a hold by a moment, since the two ends are set by two clocks.
 GRACE_SECONDS = 5
@@ -331,7 +335,7 @@ def tend(room: Room, count: Count | None = None) -> Admission:
         ended.save_unsaved(room.slug)
     if admission.begins > max(room.losses, default=0):
         _make_good(room, admission.begins)
-    _keep_up(room, admission)
+    _keep_up(room, admission, standing_by=count is not None and count.sold_out)
     return admission
 
 
@@ -355,11 +359,27 @@ def forget_ended(room: str, older_than_seconds: int) -> int:
     return dropped
 
 
-def poll_after(position: int, until_open: float, chance: float) -> float:
-    """Seconds until a waiting person should ask again: more the further back, spread by ``chance`` (0 to 1)."""
-    seconds = min(MOST_POLL_SECONDS * 0.8, LEAST_POLL_SECONDS + math.sqrt(position) / 5)
+def poll_after(
+    position: int,
+    until_open: float,
+    chance: float,
+    *,
+    wait: float = 0,
+    standing_by: bool = False,
+) -> float:
+    """Seconds until a waiting person should ask again: more the further back, spread by ``chance`` (0 to 1).
+
+    ``wait`` is how long (seconds) the person will wait at the least, 0 where nobody knows. Whoever
+    is ``standing_by`` in a line whose seats are all sold is asked to look rarely.
+    """
+    far = LEAST_POLL_SECONDS + math.sqrt(position) / 5
+    soon = min(FARTHEST_POLL_SECONDS * 0.8, max(MOST_POLL_SECONDS * 0.8, wait / OF_THE_WAIT))
+    seconds = min(far, soon)
+    if standing_by:
+        rare = min(MOST_STANDING_BY_SECONDS * 0.8, STANDING_BY_SECONDS + position / 4)
+        seconds = max(seconds, rare)
     if until_open > seconds:
-        seconds = min(MOST_POLL_SECONDS * 0.8, until_open)
+        seconds = max(seconds, min(MOST_POLL_SECONDS * 0.8, until_open))
     return round(seconds * (0.75 + 0.5 * chance), 1)
 
 
@@ -419,9 +439,12 @@ def _make_good(room: Room, loss: int) -> None:
         log.warning("redis_restarted", room=room.slug, recovery_seconds=room.recovery_seconds)
 
 
-def _keep_up(room: Room, admission: Admission) -> None:
+def _keep_up(room: Room, admission: Admission, *, standing_by: bool) -> None:
     until_open = (room.opens_at - datetime.now(UTC)).total_seconds() if room.opens_at else 0
-    now_longest = math.ceil(poll_after(max(1, admission.waiting), until_open, 1))
+    # However long their wait is, as far as anybody knows.
+    last = max(1, admission.waiting)
+    longest_now = poll_after(last, until_open, 1, wait=math.inf, standing_by=standing_by)
+    now_longest = math.ceil(longest_now)
     longest = room.longest_poll_seconds
     if now_longest > longest or room.short_long_enough:
         longest = now_longest
@@ -478,6 +501,7 @@ def _place(token: QueueToken, answer: PlaceAnswer) -> Place:
     # Where nothing can be held, nobody is let in, whatever the pace was.
     moves = known is None or (known.seats.state == "open" and known.bookable > 0)
     pace = _pace(answer) if position and moves else None
+    wait = wait_range(position, pace, float(answer.pace)) if position and pace else None
     return Place(
         token=token,
         status=status,
@@ -485,7 +509,11 @@ def _place(token: QueueToken, answer: PlaceAnswer) -> Place:
         waiting=answer.waiting,
         estimated_wait_seconds=math.ceil(position / pace) if position and pace else None,
         poll_after_seconds=poll_after(
-            position or 1, max(0, opens_ms - now_ms) / 1000, random.random()
+            position or 1,
+            max(0, opens_ms - now_ms) / 1000,
+            random.random(),
+            wait=wait[0] if wait else 0,
+            standing_by=known is not None and known.seats.state == "sold_out",
         ),
         admitted_until=_moment(int(answer.deadline)) if status == "admitted" else None,
         opens_at=_moment(opens_ms) if opens_ms else None,
@@ -493,9 +521,7 @@ def _place(token: QueueToken, answer: PlaceAnswer) -> Place:
         resumes_at=_moment(resumes_ms) if resumes_ms else None,
         seats=known.seats if known else None,
         chance=chance_of(answer.ahead, known) if position and known else None,
-        estimated_wait_range=(
-            wait_range(position, pace, float(answer.pace)) if position and pace else None
-        ),
+        estimated_wait_range=wait,
         message=message_of(answer.message),
     )
 

@@ -441,6 +441,29 @@ def test_the_pause_is_as_long_as_anybody_in_line_may_have_been_told_to_wait(full
     assert rooms.room_of("main").recovery_seconds == short
 
 
+def test_the_pause_is_as_long_as_anybody_may_have_been_told_to_wait_however_long_the_line_is(
+    full: Sale,
+) -> None:
+    line_up(full, 1)
+    many = {b"%016d" % one: 1_000_000_000_000_000 + one for one in range(60_000)}
+    redis().zadd(room_keys("main").waiting, many)
+    ticks.admit_everywhere()
+    longest = service.poll_after(60_000, 0, 1, wait=100_000)
+    assert rooms.room_of("main").recovery_seconds > longest > 60
+
+
+def test_the_pause_is_as_long_as_those_who_stand_by_were_told_to_wait(sale: Sale) -> None:
+    concert = sale.concert(capacity=1, price=0)
+    fan = sale.admitted_fan(concert)
+    fan.hold(concert, 1)
+    fan.pay(concert, 1)
+    for _ in range(3):
+        sale.fan().join(concert)
+    ticks.admit_everywhere()
+    longest = service.poll_after(3, 0, 1, standing_by=True)
+    assert rooms.room_of("main").recovery_seconds > longest > 10
+
+
 def test_the_pause_lasts_longer_than_the_longest_time_to_ask_again(full: Sale) -> None:
     opens = datetime.now(UTC) + timedelta(hours=1)
     full.room(opens_at=opens.isoformat())

@@ -27,7 +27,9 @@ JOIN_WITNESSED = altered(
     ("ARGV[2] or ''\n", "ARGV[2] or ''\nredis.call('RPUSH', 'ran', user)\n"),
 )
 HEEDLESS = {
-    "capacity": altered(scripts.ADMIT, ("room.capacity - inside", "room.capacity")),
+    "capacity": altered(
+        scripts.ADMIT, ("(room.capacity, inside", "(room.capacity + inside, inside")
+    ),
     "rate": altered(
         scripts.ADMIT, ("local size = math.max(1, math.ceil(limit / 40))", "local size = limit")
     ),

@@ -251,6 +251,22 @@ def test_whoever_is_further_back_is_asked_to_look_less_often() -> None:
     assert service.poll_after(1, 0, 0) >= 0.5
 
 
+def test_whoever_has_hours_to_wait_is_asked_to_look_every_few_minutes() -> None:
+    hour = 3600
+    assert service.poll_after(10**6, 0, 0.5, wait=10 * hour) == 144
+    assert service.poll_after(10**6, 0, 1, wait=100 * hour) <= 180
+    # A twentieth of the wait: whoever is called sooner than expected has still time to show up.
+    assert service.poll_after(10**6, 0, 0.5, wait=hour / 2) == 90
+    # And never more than a long line makes it.
+    assert service.poll_after(100, 0, 0.5, wait=10 * hour) == service.poll_after(100, 0, 0.5)
+
+
+def test_whoever_stands_by_is_asked_to_look_rarely_and_in_time_to_show_up() -> None:
+    intervals = [service.poll_after(one, 0, 0.5, standing_by=True) for one in (1, 50, 10**6)]
+    assert intervals == [10.2, 22.5, 48]
+    assert service.poll_after(10**6, 0, 1, standing_by=True) <= 60
+
+
 def test_people_at_one_position_are_asked_to_look_at_different_moments(full: Sale) -> None:
     assert service.poll_after(100, 0, 0) < service.poll_after(100, 0, 1)
     _, fan = line_up(full, 2)

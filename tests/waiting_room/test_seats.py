@@ -347,3 +347,80 @@ def test_a_message_is_said_in_both_languages_and_is_not_endless(sale: Sale) -> N
     ):
         refused = sale.organise("PATCH", "/v1/rooms/main", json={"message": message})
         assert refused.status_code == 400, message
+
+
+def called(sale: Sale, came: int, missed: int) -> None:
+    """So many were called before, and came or did not."""
+    redis().hset(room_keys("main").state, mapping={"came": came, "missed": missed})
+
+
+def test_where_many_do_not_come_more_are_called_and_those_who_come_fit_all_the_same(
+    sale: Sale,
+) -> None:
+    sale.room(capacity=100, admit_per_minute=1_000_000, entry_seconds=50)
+    concert = sale.concert(capacity=1000)
+    users = {b"%016d" % one: 1_000_000_000_000_000 + one for one in range(700)}
+    redis().zadd(room_keys("main").waiting, users)
+    tick(sale)
+    assert redis().zcard(room_keys("main").admitted) == 100
+    # Nobody of the first hundred comes: of the next, half at the most are taken for absent.
+    sale.let_time_pass(51)
+    tick(sale)
+    calls = redis().zcard(room_keys("main").admitted)
+    # Of 161 half would come, and three times the spread are 19 more; without it there were 200.
+    assert 150 < calls < 170
+    assert sale.fan().join(concert).json["status"] == "waiting"
+
+
+def test_where_everybody_comes_nobody_more_is_called(sale: Sale) -> None:
+    sale.room(capacity=100, admit_per_minute=1_000_000)
+    concert = sale.concert(capacity=1000)
+    called(sale, came=0, missed=8)
+    fans = [sale.admitted_fan(concert) for _ in range(10)]
+    before = float(redis().hget(room_keys("main").state, "came") or 0)
+    for fan in fans:
+        fan.seats(concert)
+    # A visit begins once, however often somebody looks.
+    fans[0].seats(concert)
+    assert before + 9 < float(redis().hget(room_keys("main").state, "came") or 0) <= before + 10
+
+
+def test_more_people_are_called_for_those_who_do_not_come_but_never_more_than_seats(
+    sale: Sale,
+) -> None:
+    sale.room(capacity=100, admit_per_minute=1_000_000)
+    sale.concert(capacity=110)
+    called(sale, came=0, missed=200)
+    users = {b"%016d" % one: 1_000_000_000_000_000 + one for one in range(300)}
+    redis().zadd(room_keys("main").waiting, users)
+    tick(sale)
+    assert redis().zcard(room_keys("main").admitted) == 110
+
+
+def test_a_place_with_hours_to_wait_is_asked_about_rarely(sale: Sale) -> None:
+    sale.room(capacity=1)
+    concert = sale.concert(capacity=50)
+    fan = sale.admitted_fan(concert)
+    users = {b"%016d" % one: 1_000_000_000_000_000 + one for one in range(100_000)}
+    redis().zadd(room_keys("main").waiting, users)
+    late = sale.fan()
+    late.join(concert)
+    assert late.place().json["poll_after_seconds"] <= 30
+    tick(sale)
+    fan.call("DELETE", "/v1/enqueues")
+    sale.let_time_pass(1)
+    tick(sale)
+    place = late.place().json
+    assert place["estimated_wait_range"][0] > 3600
+    assert 45 < place["poll_after_seconds"] < 90
+
+
+def test_standing_by_in_a_sold_out_line_is_asked_about_rarely(sale: Sale) -> None:
+    concert = sale.concert(capacity=1, price=0)
+    fan = sale.admitted_fan(concert)
+    waiting = sale.fan()
+    assert waiting.join(concert).json["poll_after_seconds"] < 2
+    fan.hold(concert, 1)
+    assert waiting.place().json["poll_after_seconds"] < 2
+    fan.pay(concert, 1)
+    assert 7 < waiting.place().json["poll_after_seconds"] < 13

@@ -22,6 +22,7 @@
 --                                   taken_then, given_then and sold_then (the same, before the last count),
 --                                   over_then (visits that were over), visit_seats and visits (fading sums),
 --                                   state_then (the state of the seats at the last count),
+--                                   came and missed (fading sums of people who were called and showed up, or did not),
 --                                   seats (all of it as it is told, see show_seats)
 --   KEYS[8] unsaved    hash         user -> as in ended, of places that PostgreSQL has not been told of yet
 --   KEYS[9] aliases    hash         user -> ",number,number,": further numbers of the user's one place
@@ -140,11 +141,27 @@ local function end_place(user, status, sequence)
   return greatest
 end
 
+-- Write down that somebody who was called has come, or has not; the last two hundred count most.
+local function note_called(has_come)
+  local called = redis.call('HMGET', STATE, 'came', 'missed')
+  local came, missed = tonumber(called[1] or '0') * 0.995, tonumber(called[2] or '0') * 0.995
+  redis.call('HSET', STATE, 'came', string.format('%.4f', came + (has_come and 1 or 0)),
+    'missed', string.format('%.4f', missed + (has_come and 0 or 1)))
+end
+
+-- End a turn whose time is over.
+local function lapse(user, sequence)
+  if redis.call('HEXISTS', VISITS, user) == 0 then
+    note_called(false)
+  end
+  end_place(user, 'expired', sequence)
+end
+
 -- End the turns that are over, the oldest first, `most` of them at the most.
 local function end_lapsed(most)
   local lapsed = redis.call('ZRANGEBYSCORE', ADMITTED, '-inf', whole(now), 'LIMIT', 0, most)
   for _, user in ipairs(lapsed) do
-    end_place(user, 'expired', redis.call('HGET', SEQUENCES, user) or '0')
+    lapse(user, redis.call('HGET', SEQUENCES, user) or '0')
   end
   return #lapsed
 end
@@ -205,6 +222,22 @@ local function note_moved(kind, seats)
   show_seats()
 end
 
+-- How many more may be called by the room's capacity. Of those who were called and have not come yet, some
+-- never will, as measured; so many more are called that those who come fit all the same: as many as are
+-- expected and three times the spread (all but one time in seven hundred) are no more than the slots. At the most half of
+-- them are taken for absent. A small room calls nobody more, since one more who comes would be too many.
+local function slots_by_capacity(capacity, inside, came, missed)
+  local shown = math.min(inside, redis.call('HLEN', VISITS))
+  local slots = capacity - shown
+  if slots <= 0 then
+    return 0
+  end
+  local absent = math.min(0.5, missed / (came + missed + 20))
+  local spread = 1.5 * math.sqrt(absent * (1 - absent))
+  local root = (math.sqrt(spread * spread + (1 - absent) * slots) - spread) / (1 - absent)
+  return math.max(slots, math.floor(root * root)) - (inside - shown)
+end
+
 -- How many may be let in now by the room's capacity and rate, and by the seats behind it. The bucket's size and
 -- rate are chosen so that no minute, wherever it begins, sees more than admit_per_minute:
 -- a full bucket of b and a minute's refill at (n - b + 1) a minute make n.
@@ -212,7 +245,7 @@ end
 local function free_slots(room)
   local limit = room.admit_per_minute
   local size = math.max(1, math.ceil(limit / 40))
-  local bucket = redis.call('HMGET', STATE, 'tokens', 'tokens_at')
+  local bucket = redis.call('HMGET', STATE, 'tokens', 'tokens_at', 'came', 'missed')
   local tokens, filled_at = tonumber(bucket[1] or size), tonumber(bucket[2] or now_us)
   if filled_at > now_us then
     -- The clock has stepped back: the bucket fills from now on, not after the size of the step.
@@ -221,7 +254,8 @@ local function free_slots(room)
   end
   tokens = math.min(size, tokens + (now_us - filled_at) * (limit - size + 1) / 60000100)
   local inside, undecided = people_inside()
-  return math.max(0, math.min(room.capacity - inside, math.floor(tokens), seats_for_more(undecided))), tokens
+  local slots = slots_by_capacity(room.capacity, inside, tonumber(bucket[3] or '0'), tonumber(bucket[4] or '0'))
+  return math.max(0, math.min(slots, math.floor(tokens), seats_for_more(undecided))), tokens
 end
 
 -- Write down that `taken` people were let in, the last of them with the number `sequence`.
@@ -269,7 +303,7 @@ local function live(user)
   if deadline > now then
     return current, 'admitted', deadline
   end
-  end_place(user, 'expired', current)
+  lapse(user, current)
   return nil
 end
 
