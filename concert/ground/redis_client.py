@@ -336,13 +336,12 @@ def _raise_if_refused(error: ResponseError) -> None:
 class Script:
     """A Lua script that is sent by its digest, and whole only where the server has not seen it.
 
-    ``shared`` is put before it: the local functions that several scripts use.
+    ``shared`` are put before it: the local functions that several scripts use.
     """
 
-    def __init__(self, path: Path, *, shared: Path | None = None) -> None:
-        prelude = shared.read_text(encoding="utf-8") if shared else ""
+    def __init__(self, path: Path, *, shared: Sequence[Path] = ()) -> None:
         self.name = path.stem
-        self.text = prelude + path.read_text(encoding="utf-8")
+        self.text = "".join(part.read_text(encoding="utf-8") for part in (*shared, path))
         self.digest = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
     def run(

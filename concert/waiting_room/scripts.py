@@ -9,21 +9,22 @@ from concert.ground.redis_client import Script
 FOLDER = Path(__file__).parent / "lua"
 
 
-def _script(verb: str) -> Script:
-    return Script(FOLDER / f"{verb}.lua", shared=FOLDER / "_room.lua")
+def _script(verb: str, *more: str) -> Script:
+    shared = [FOLDER / f"{name}.lua" for name in ("_room", *more)]
+    return Script(FOLDER / f"{verb}.lua", shared=shared)
 
 
-JOIN = _script("join")
+JOIN = _script("join", "_slots")
 STATUS = _script("status")
 ENTER = _script("enter")
-END_HOLD = _script("end_hold")
+END_HOLD = _script("end_hold", "_seats")
 LEAVE = _script("leave")
-SETTLE = _script("settle")
+SETTLE = _script("settle", "_seats")
 RESTORE = _script("restore")
 READMIT = _script("readmit")
-ADMIT = _script("admit")
-COUNTED = _script("counted")
-MOVED = _script("moved")
+ADMIT = _script("admit", "_slots", "_seats")
+COUNTED = _script("counted", "_seats")
+MOVED = _script("moved", "_seats")
 MIRROR = _script("mirror")
 NUMBER = _script("number")
 SAVED = _script("saved")

@@ -169,7 +169,7 @@ def tell_moved(
 
 @lru_cache(maxsize=1024)
 def seats_known(told: bytes) -> SeatsKnown | None:
-    """What the scripts say of the seats behind a room (see ``show_seats`` in ``_room.lua``).
+    """What the scripts say of the seats behind a room (see ``show_seats`` in ``_seats.lua``).
 
     None where the room is in front of nothing, or nothing was counted yet.
     """

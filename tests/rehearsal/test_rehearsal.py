@@ -66,9 +66,9 @@ DEFECTS = {
         (ORDER,),
     ),
     "lets one too many in": Defect(
-        "concert/waiting_room/lua/_room.lua",
-        "math.min(room.capacity - inside, math.floor(tokens))",
-        "math.min(room.capacity + (DEFECT and 1 or 0) - inside, math.floor(tokens))",
+        "concert/waiting_room/lua/_slots.lua",
+        "slots_by_capacity(room.capacity, inside",
+        "slots_by_capacity(room.capacity + (DEFECT and 1 or 0), inside",
         (CAPACITY,),
     ),
     "loses an answer": Defect(

@@ -1,0 +1,38 @@
+-- What is told of the seats: for the verbs that change it; the loader puts it behind _room.lua.
+
+-- Write down what is told of the seats, so that whoever asks for a place reads one field:
+-- "state:free:held:sold:bookable:people inside who hold nothing:seats a visit takes", or '' where
+-- the room is in front of no date. The figures are those of the count with what was told since.
+local function show_seats()
+  local count = redis.call('HMGET', STATE, 'kind', 'free', 'held', 'sold', 'bookable', 'taken_told', 'taken_then',
+    'given_told', 'given_then', 'sold_told', 'sold_then', 'visit_seats', 'visits')
+  local told = ''
+  if count[1] and count[1] ~= 'none' then
+    local taken = tonumber(count[6] or '0') - tonumber(count[7])
+    local given = tonumber(count[8] or '0') - tonumber(count[9])
+    local sold = tonumber(count[10] or '0') - tonumber(count[11])
+    local free = math.max(0, tonumber(count[2]) - taken + given)
+    local held = math.max(0, tonumber(count[3]) + taken - given - sold)
+    local state = 'ended'
+    if count[1] == 'sale' then
+      state = free > 0 and 'open' or held > 0 and 'all_held' or 'sold_out'
+    end
+    local _, undecided = people_inside()
+    -- Until there is a measure, a visit is taken for one of two seats.
+    local per_visit = (tonumber(count[12] or '0') + 10) / (tonumber(count[13] or '0') + 5)
+    told = table.concat({
+      state, whole(free), whole(held), whole(tonumber(count[4]) + sold),
+      whole(math.max(0, tonumber(count[5]) - taken + given)), whole(math.max(0, undecided)),
+      string.format('%.2f', per_visit),
+    }, ':')
+  end
+  redis.call('HSET', STATE, 'seats', told)
+  return told
+end
+
+-- Write down that seats were 'taken', 'given' back or 'sold' since the count.
+local function note_moved(kind, seats)
+  redis.call('HINCRBY', STATE, kind .. '_told', seats)
+  show_seats()
+end
+
