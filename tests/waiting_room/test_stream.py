@@ -401,9 +401,11 @@ def test_one_room_that_cannot_be_looked_at_leaves_the_viewers_of_others_told(
     (unlucky,) = line_up(elsewhere, 1)
     watch = PlaceWatch(app, tick_seconds=0.02)
     with watching(watch, unlucky, fan) as (lost, viewer):
+        at_once = redis().pipeline(transaction=True)
         for key in redis().keys("{room:broken}*"):
-            redis().delete(key)
-            redis().set(key, "not what it should be")
+            at_once.delete(key)
+            at_once.set(key, "not what it should be")
+        at_once.execute()
         ahead.call("DELETE", "/v1/enqueues")
         assert next_place(viewer).position == 1
         assert next(lost.contents(0.0)) is None

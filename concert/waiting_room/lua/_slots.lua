@@ -19,8 +19,8 @@ end
 
 -- How many more may be called by the room's capacity. Of those who were called and have not come yet, some
 -- never will, as measured; so many more are called that those who come fit all the same: as many as are
--- expected and three times the spread (all but one time in seven hundred) are no more than the slots. At the most half of
--- them are taken for absent. A small room calls nobody more, since one more who comes would be too many.
+-- expected and three times the spread (all but one time in seven hundred) are no more than the slots. At the
+-- most half of them are taken for absent. A small room calls nobody more, since one more who comes would be too many.
 local function slots_by_capacity(capacity, inside, came, missed)
   local shown = math.min(inside, redis.call('HLEN', VISITS))
   local slots = capacity - shown
