@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from functools import partial
 from uuid import UUID
 
 from concert.factory import ConcertApp
+from concert.jobs import ticks
 from concert.waiting_room import service
-from tests.races.crew import Step
+from tests.races.crew import Step, ask
 
 
 def joining(room: str, user_ids: Sequence[UUID]) -> Step:
@@ -27,3 +29,34 @@ def _join(app: ConcertApp, room: str, user_ids: Sequence[UUID]) -> list[int]:
 
 def _admit(app: ConcertApp, room: str, times: int) -> int:
     return sum(service.admit(room).admitted for _ in range(times))
+
+
+def ticking(times: int) -> Step:
+    """Do all that the clock does every second, so many times."""
+    return partial(_tick, times=times)
+
+
+def visiting(concert: int, users: Sequence[tuple[UUID, str]], luck: int) -> Step:
+    """Join with each user (id and token); whoever is let in holds a seat, and may give it back or leave."""
+    return partial(_visit, concert=concert, users=list(users), luck=luck)
+
+
+def _tick(app: ConcertApp, times: int) -> None:
+    for _ in range(times):
+        ticks.admit_everywhere()
+
+
+def _visit(app: ConcertApp, concert: int, users: Sequence[tuple[UUID, str]], luck: int) -> int:
+    chance, held = random.Random(luck), 0
+    places = [(service.join("main", user_id).token.encoded(), user) for user_id, user in users]
+    for queue, user in places * 3:
+        seat = chance.randint(1, 20)
+        answer = ask(app, "POST", f"/v1/concerts/{concert}/seats/{seat}/reservations", queue, {})
+        if answer.status != 200:
+            continue
+        held += 1
+        if chance.random() < 0.5:
+            ask(app, "DELETE", f"/v1/reservations/{answer.json['reservation_id']}", user)
+        if chance.random() < 0.3:
+            ask(app, "DELETE", "/v1/enqueues", queue)
+    return held

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from concert.ground.database import connection
 from concert.ground.redis_client import redis
 from concert.waiting_room import rooms, scripts, service
 from concert.waiting_room.keys import room_keys
@@ -14,7 +15,7 @@ from concert.waiting_room.tokens import QueueToken
 from tests.races.crew import Altered, Crew
 from tests.sale import Sale
 from tests.waiting_room.conftest import altered
-from tests.waiting_room.steps import admitting, joining
+from tests.waiting_room.steps import admitting, joining, ticking, visiting
 
 pytestmark = pytest.mark.races
 
@@ -29,6 +30,12 @@ JOIN_WITNESSED = altered(
 HEEDLESS = {
     "capacity": altered(
         scripts.ADMIT, ("(room.capacity, inside", "(room.capacity + inside, inside")
+    ),
+    "seats, by the tick": altered(
+        scripts.ADMIT, ("math.floor(tokens), seats_for_more(undecided)", "math.floor(tokens)")
+    ),
+    "seats, by joining": altered(
+        scripts.JOIN, ("math.floor(tokens), seats_for_more(undecided)", "math.floor(tokens)")
     ),
     "rate": altered(
         scripts.ADMIT, ("local size = math.max(1, math.ceil(limit / 40))", "local size = limit")
@@ -207,3 +214,47 @@ def sale_begins_anew(slug: str) -> None:
     """Make PostgreSQL believe that Redis has never known the room."""
     with rooms.connection() as link:
         link.execute("UPDATE rooms SET epoch = 0 WHERE slug = %s", (slug,))
+
+
+# Joining, ticks, holding, giving back and leaving, all at once.
+
+
+def rush(sale: Sale, four: Crew, altered: Altered | None = None) -> tuple[int, int]:
+    """How many people are inside and hold nothing, and how many seats are free, after a storm of them all."""
+    sale.room(capacity=1000, admit_per_minute=1_000_000)
+    concert = sale.concert(capacity=20)
+    fans = [sale.fan() for _ in range(96)]
+    users = [(fan.user_id, fan.user_token) for fan in fans]
+    visits = [
+        visiting(concert, users[start : start + 12], luck=start) for start in range(0, 96, 12)
+    ]
+    held = four.storm([*visits, *[ticking(8)] * 4], altered or {})
+    assert sum(one for one in held if one) > 20
+    with connection() as link:
+        row = link.execute(FREE).fetchone()
+        holders = {user for (user,) in link.execute(HOLDERS).fetchall()}
+    assert row is not None
+    return len(inside().keys() - holders), row[0]
+
+
+FREE = "SELECT count(*) FROM seats WHERE sold_at IS NULL AND held_until IS NULL"
+HOLDERS = "SELECT user_id FROM reservations WHERE status = 'held'"
+
+
+def test_in_a_storm_of_joins_holds_releases_and_ticks_nobody_is_let_in_for_nothing(
+    sale: Sale, four: Crew
+) -> None:
+    # Each takes one seat, so this is true at every moment, and not only when somebody is let in.
+    undecided, free = rush(sale, four)
+    assert undecided <= free
+
+
+def test_control_without_the_count_of_seats_people_are_let_in_for_nothing(
+    sale: Sale, four: Crew
+) -> None:
+    heedless = {
+        (VERB, "ADMIT"): HEEDLESS["seats, by the tick"],
+        (VERB, "JOIN"): HEEDLESS["seats, by joining"],
+    }
+    undecided, free = rush(sale, four, heedless)
+    assert undecided > free
