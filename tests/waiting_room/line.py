@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 # Numbers that may have been given since PostgreSQL was last told of one.
 UNTOLD = 1_000_000
+# For so long (ms) a count of the seats is good.
+COUNT_LASTS = 30_000
 
 
 @dataclass
@@ -46,6 +48,11 @@ class Known:
     aliases: dict[str, set[int]] = field(default_factory=dict)
     ended: dict[str, Ended] = field(default_factory=dict)
     unsaved: dict[str, Ended] = field(default_factory=dict)
+    # The free seats behind the room, when they were counted (ms), and until when (ms) who holds
+    # one; None where the room is in front of no date.
+    bookable: int | None = None
+    counted_at: int = 0
+    holders: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -134,7 +141,7 @@ class Line:
         known = self.known
         known.ended.pop(user, None)
         known.last = max(self.now_us, known.last + 1)
-        free = len(known.admitted) < self.capacity
+        free = len(known.admitted) < self.capacity and self.seats_for_more() > 0
         if known.whole and self._open() and not known.waiting and free:
             self._let_in(user, known.last)
             return "admitted", known.last, True
@@ -205,7 +212,7 @@ class Line:
             known.recovered_at = self.now + self.recovery_ms
         self._sweep()
         free = max(0, self.capacity - len(known.admitted)) if self._open() else 0
-        front = self.in_order()[:free]
+        front = self.in_order()[: min(free, self.seats_for_more())]
         for user in front:
             self._let_in(user, known.waiting.pop(user))
         return front
@@ -245,6 +252,29 @@ class Line:
         self.known = deepcopy(known)
         self.known.whole = False
 
+    def count_seats(self, bookable: int) -> None:
+        """So many seats are free, and nobody inside holds one."""
+        self.known.bookable, self.known.counted_at = bookable, self.now
+        self.known.holders.clear()
+
+    def take_seats(self, user: str, seats: int, until: int) -> None:
+        """Somebody has taken seats since the count."""
+        known = self.known
+        if known.bookable is not None:
+            known.bookable -= seats
+        if user in known.admitted:
+            known.holders[user] = max(until, known.holders.get(user, 0))
+
+    def seats_for_more(self) -> int:
+        """For how many more a seat is free: the free seats less the people inside who hold none."""
+        known = self.known
+        if known.bookable is None:
+            return 1_000_000
+        if self.now - known.counted_at > COUNT_LASTS:
+            return 0
+        holding = sum(until > self.now for until in known.holders.values())
+        return max(0, known.bookable - (len(self.inside()) - holding))
+
     def _note_loss(self, loss: int) -> None:
         self.written.losses.append(loss)
         self.written.last = max(self.written.last, loss)
@@ -275,6 +305,7 @@ class Line:
                 last = max({current, *known.aliases.pop(user, ())})
                 known.waiting.pop(user, None)
                 known.admitted.pop(user, None)
+                known.holders.pop(user, None)
                 known.unsaved[user] = Ended("left", last, last)
             else:
                 known.aliases.setdefault(user, set()).add(sequence)
@@ -310,6 +341,7 @@ class Line:
         own = known.waiting.pop(user, None)
         if own is None:
             own = known.admitted.pop(user).sequence
+        known.holders.pop(user, None)
         aliases = known.aliases.pop(user, set())
         last = max({own, *aliases})
         known.ended[user] = Ended(status, last, own)

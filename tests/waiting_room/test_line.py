@@ -24,6 +24,7 @@ from concert.ground.redis_client import Script, redis
 from concert.waiting_room import ended, rooms, scripts, service
 from concert.waiting_room.keys import room_keys
 from concert.waiting_room.mirror import mirror_room
+from concert.waiting_room.seats import FACTS, Count, hand_in, tell_moved
 from concert.waiting_room.tokens import QueueToken
 from tests.sale import Sale, empty_everything
 from tests.waiting_room.conftest import Clock, altered
@@ -203,6 +204,22 @@ class RoomMachine(RuleBasedStateMachine):
     def _opens(self, name: str, token: QueueToken) -> bool:
         return self.line.standing(name, token.sequence) == "admitted"
 
+    @rule(bookable=st.integers(0, 4))
+    def count_seats(self, bookable: int) -> None:
+        count = Count(True, True, bookable, 0, 0, bookable, (), self._told())
+        hand_in(ROOM, count)
+        self.line.count_seats(bookable)
+
+    @rule(name=names, seats=st.integers(1, 4))
+    def take_seats(self, name: str, seats: int) -> None:
+        until = self.line.now + HOLD * 1000
+        tell_moved(ROOM, "taken", seats, self.users[name], until)
+        self.line.take_seats(name, seats, until)
+
+    def _told(self) -> tuple[int, ...]:
+        told = redis().hmget(room_keys(ROOM).state, *(f"{kind}_told" for kind in FACTS))
+        return tuple(int(one or 0) for one in told)
+
     @rule()
     def admit(self) -> None:
         self.line.recovery_ms = self._recovery_ms()
@@ -342,6 +359,10 @@ LOST = [*TWO_WAIT, ("lose_redis",), ("ask", "D"), ("ask", "C")]
          "redis.call('ZADD', WAITING, whole(now_us), user)", LOST),
         (scripts.ADMIT, "if not same then", "if false then",
          [*TWO_WAIT, ("write_redis_down",), ("lose_the_last_moments",), ("change_capacity", 3), ("admit",)]),
+        (scripts.ADMIT, "math.floor(tokens), seats_for_more(undecided)", "math.floor(tokens)",
+         [*TWO_WAIT, ("count_seats", 2), ("change_capacity", 5), ("admit",)]),
+        (scripts.JOIN, "- tonumber(count[3] or '0') + tonumber(count[4]) - undecided", "- undecided",
+         [("count_seats", 4), ("join", "A"), ("take_seats", "A", 4), ("join", "B")]),
         (scripts.JOIN, "slots > 0 and same_server()", "slots > 0",
          [("join", "A"), ("write_redis_down",), ("lose_the_last_moments",), ("join", "B")]),
         (scripts.STATUS, "number > tonumber(redis.call('HGET', STATE, 'begins') or '0')", "true",
@@ -359,7 +380,7 @@ LOST = [*TWO_WAIT, ("lose_redis",), ("ask", "D"), ("ask", "C")]
         (scripts.SETTLE, "if tonumber(current) > number then", "if true then",
          [*TWO_WAIT, ("write_redis_down",), ("leave", "C"), ("lose_the_last_moments",), ("tick",)]),
     ],
-    ids=["admit", "join", "leave", "restore", "admit-restart", "join-restart", "status-begins", "restore-alias",
+    ids=["admit", "join", "leave", "restore", "admit-restart", "admit-seats", "join-seats", "join-restart", "status-begins", "restore-alias",
          "restore-inside", "restore-newest", "leave-alias", "readmit", "settle"],
 )  # fmt: skip
 def test_control_the_model_notices_a_script_that_breaks_a_rule(
