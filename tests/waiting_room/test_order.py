@@ -228,7 +228,7 @@ def rush(sale: Sale, four: Crew, altered: Altered | None = None) -> tuple[int, i
     visits = [
         visiting(concert, users[start : start + 12], luck=start) for start in range(0, 96, 12)
     ]
-    held = four.storm([*visits, *[ticking(8)] * 4], altered or {})
+    held = crew.storm([*visits, *[ticking(8)] * 4], altered or {})
     assert sum(one for one in held if one) > 20
     with connection() as link:
         row = link.execute(FREE).fetchone()
@@ -242,19 +242,19 @@ HOLDERS = "SELECT user_id FROM reservations WHERE status = 'held'"
 
 
 def test_in_a_storm_of_joins_holds_releases_and_ticks_nobody_is_let_in_for_nothing(
-    sale: Sale, four: Crew
+    sale: Sale, crew: Crew
 ) -> None:
     # Each takes one seat, so this is true at every moment, and not only when somebody is let in.
-    undecided, free = rush(sale, four)
+    undecided, free = rush(sale, crew)
     assert undecided <= free
 
 
 def test_control_without_the_count_of_seats_people_are_let_in_for_nothing(
-    sale: Sale, four: Crew
+    sale: Sale, crew: Crew
 ) -> None:
     heedless = {
         (VERB, "ADMIT"): HEEDLESS["seats, by the tick"],
         (VERB, "JOIN"): HEEDLESS["seats, by joining"],
     }
-    undecided, free = rush(sale, four, heedless)
+    undecided, free = rush(sale, crew, heedless)
     assert undecided > free
