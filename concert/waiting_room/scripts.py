@@ -15,6 +15,7 @@ def _script(verb: str) -> Script:
 
 JOIN = _script("join")
 STATUS = _script("status")
+LOOK = _script("look")
 ENTER = _script("enter")
 END_HOLD = _script("end_hold")
 LEAVE = _script("leave")
