@@ -56,7 +56,8 @@ def room(slug: str) -> Response:
     if viewer is None:
         return event_stream([THE_END])
     concert_id = concert_id_behind(slug)
-    tell = PlaceTold(part(Wholes), language(), concert_id, start_of(slug), way_in(concert_id))
+    start = max(start_of(slug), first.position or 0)
+    tell = PlaceTold(part(Wholes), language(), concert_id, start, way_in(concert_id))
     opening, _is_last = tell(first)
     return stream_response(token, viewer, opening, tell)
 

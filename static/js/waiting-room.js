@@ -83,6 +83,8 @@ async function ask() {
   if (asked.status >= 400 && asked.status < 500 && asked.status !== 429) finish();
   if (asked.status !== 200) return false;
   look();
+  // Whoever has a place although theirs has ended has lined up again elsewhere.
+  if (hasEnded && !isOver && !turnUrl) location.reload();
   return true;
 }
 
@@ -144,7 +146,7 @@ function look() {
   const shown = current();
   if (!shown) return;
   const { status } = shown.dataset;
-  if ((isOver || hasEnded) && (status === "waiting" || status === "admitted")) return location.reload();
+  if (isOver && (status === "waiting" || status === "admitted")) return location.reload();
   if (status === "admitted") turn(shown.dataset.wayIn);
   else if (turnUrl) callNoMore();
   // What is told to those who wait goes with the waiting.
