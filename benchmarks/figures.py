@@ -553,7 +553,7 @@ def _used_memory() -> int:
 
 # The live process.
 
-VIEWERS = int(__import__("os").environ.get("VIEWERS", "15000"))
+VIEWERS = 15_000
 CHANGES = 15
 MAP_VIEWERS = 1_000
 SEAT_CHANGES = 40

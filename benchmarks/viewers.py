@@ -30,13 +30,28 @@ KEPT = 400
 
 @dataclass(slots=True)
 class Viewer:
-    """An open stream: its first position, when each move and seat was told, and the end of what was read."""
+    """An open stream, and what it has heard when (seconds, monotonic), which is read when somebody asks."""
 
     link: socket.socket
-    first: int = 0
     has_begun: bool = False
+    heard: list[tuple[float, bytes]] = field(default_factory=list)
+    first: int = 0
     told: dict[int, float] = field(default_factory=dict)
     rest: bytes = b""
+
+    def told_at(self, which: int) -> float | None:
+        """When it was told of this many moves, or of the seat with this negative number."""
+        heard, self.heard = self.heard, []
+        for at, data in heard:
+            text = self.rest + data
+            for found in POSITION.finditer(text):
+                position = int(found[1] or found[2])
+                self.first = self.first or position
+                self.told.setdefault(self.first - position, at)
+            for found in SEAT.finditer(text):
+                self.told.setdefault(-int(found[1]), at)
+            self.rest = text[-KEPT:]
+        return self.told.get(which)
 
 
 class Crowd:
@@ -74,23 +89,12 @@ class Crowd:
                 viewer: Viewer = key.data
                 with contextlib.suppress(BlockingIOError):
                     data = viewer.link.recv(65536)
-                    if not data or (not viewer.rest and b" 200 " not in data[:20]):
+                    if not data or (not viewer.has_begun and b" 200 " not in data[:20]):
                         self.lost += 1
                         self._selector.unregister(viewer.link)
                         continue
-                    self._note(viewer, data, time.monotonic())
-
-    def _note(self, viewer: Viewer, data: bytes, now: float) -> None:
-        text = viewer.rest + data
-        for found in POSITION.finditer(text):
-            position = int(found[1] or found[2])
-            if not viewer.first:
-                viewer.first = position
-            viewer.told.setdefault(viewer.first - position, now)
-        for found in SEAT.finditer(text):
-            viewer.told.setdefault(-int(found[1]), now)
-        viewer.has_begun = viewer.has_begun or b"data:" in text
-        viewer.rest = text[-KEPT:]
+                    viewer.heard.append((time.monotonic(), data))
+                    viewer.has_begun = True
 
 
 def main() -> int:
@@ -104,7 +108,7 @@ def main() -> int:
     for line in sys.stdin:
         what, number = line.split()
         which = int(number) if what == "look" else -int(number)
-        print(json.dumps([viewer.told.get(which) for viewer in crowd.viewers]), flush=True)
+        print(json.dumps([viewer.told_at(which) for viewer in crowd.viewers]), flush=True)
     return 0
 
 

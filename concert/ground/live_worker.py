@@ -126,7 +126,8 @@ class Writer:
             self._beating = gevent.spawn(self._beat)
             self._watcher = gevent.get_hub().loop.io(self.epoll.fileno(), 1)
             self._watcher.start(self._look)
-        link.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNCONFIRMED_MS)
+        if link.family != socket.AF_UNIX:
+            link.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNCONFIRMED_MS)
         file = os.dup(link.fileno())
         os.set_blocking(file, False)
         line = Line(self, file, stream)

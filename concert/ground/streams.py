@@ -232,7 +232,8 @@ class OpenStreams:
         moments = []
         for stream in open_now:
             back_at = random.uniform(0, spread)
-            moments.append((min(back_at, random.uniform(0, seconds)), back_at, stream))
+            closes_at = back_at if back_at <= seconds else random.uniform(0, seconds)
+            moments.append((closes_at, back_at, stream))
         began = time.monotonic()
         for closes_at, back_at, stream in sorted(moments, key=lambda one: one[:2]):
             if (pause := began + closes_at - time.monotonic()) > 0:

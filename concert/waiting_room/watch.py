@@ -24,7 +24,7 @@ from concert.waiting_room.tokens import QueueToken
 
 log = structlog.get_logger()
 
-TICK_SECONDS = 0.5
+TICK_SECONDS = 0.4
 # Who is this near the front is asked about in every tick. In a crowd, those behind are asked
 # about as often as their look takes: it never has more than half of the process.
 NEAR_POSITION = 200
@@ -39,7 +39,7 @@ PAUSE_SECONDS = 0.1
 # How long one tick may spend on places that need a look of their own, and for how many ticks
 # one that failed is left alone.
 OWN_LOOKS_SECONDS = 1.0
-FAILED_TICKS = 4
+FAILED_TICKS = 5
 # However long looks take, others get their turn.
 LEAST_PAUSE_SECONDS = 0.01
 # What of a place is its viewer's own; all else is the same for everybody who waits there.
