@@ -22,10 +22,10 @@ from concert.reservations.service import hold_seats, release_reservation
 from concert.waiting_room.keys import room_keys
 from concert.waiting_room.rooms import change_room, create_room
 from concert.waiting_room.scripts import ADMIT, JOIN, STATUS
-from concert.web.catalogue import PAGE_SIZE
-from concert.web.door import QUEUE_COOKIE, USER_COOKIE
 from concert.waiting_room.service import leave
 from concert.waiting_room.tokens import QueueToken
+from concert.web.catalogue import PAGE_SIZE
+from concert.web.door import QUEUE_COOKIE, USER_COOKIE
 
 ROUNDS = 5
 SECONDS = 2

@@ -71,10 +71,9 @@ class LiveWorker(GeventWorker):  # type: ignore[misc]  # gunicorn has no types h
     def _serve(self, environ: dict[str, Any], start_response: Any) -> Any:
         link = environ["gunicorn.socket"]
         with self._turns:
-            if (environ["REQUEST_METHOD"], environ["SERVER_PROTOCOL"]) != (
-                "GET",
-                "HTTP/1.1",
-            ) or isinstance(link, ssl.SSLSocket):
+            usual = (environ["REQUEST_METHOD"], environ["SERVER_PROTOCOL"]) == ("GET", "HTTP/1.1")
+            if not usual or isinstance(link, ssl.SSLSocket):
+                # Where it asks for a stream, that gets a greenlet, and gunicorn knows how to write it.
                 return self._app(environ, start_response)
             offered: list[Any] = []
             environ[OFFERED] = offered

@@ -35,7 +35,6 @@ from concert.web.waiting_room import concert_id_behind, start_of, told_of, wait_
 pages = new_pages("live")
 
 RESYNC = encoded(("resync", "-"))
-THE_END = encoded(("over", "-"))
 # How many wholes and words are kept at a time.
 MOST_KEPT = 500
 # Stands in a whole where what is each one's own belongs. No page has such a character.
@@ -54,7 +53,7 @@ def room(slug: str) -> Response:
     first = service.place_of(token)
     viewer = watched(token, first)
     if viewer is None:
-        return event_stream([THE_END])
+        return event_stream([_ended(first.status)])
     concert_id = concert_id_behind(slug)
     start = max(start_of(slug), first.position or 0)
     tell = PlaceTold(part(Wholes), language(), concert_id, start, way_in(concert_id))
@@ -119,7 +118,7 @@ class PlaceTold:
         """What to say of a place, and whether it is the last. A place that is over has a form on the
         page that sends it back in line; forms are the web part's."""
         if seen is OVER or is_over(seen):
-            return THE_END, True
+            return _ended("-" if seen is OVER else seen.status), True
         doors = doors_of(seen, datetime.now(UTC))
         if seen.status == "admitted":
             self._facts = None
@@ -202,6 +201,11 @@ class _Anyone:
                 f"{name} is one viewer's own, and this is rendered for all: use `told`"
             )
         return getattr(self._place, name)
+
+
+def _ended(status: str) -> bytes:
+    """The last word, with what has become of the place where that is known."""
+    return encoded(("over", status))
 
 
 def _room_in(kept: dict[Any, Any]) -> dict[Any, Any]:

@@ -11,7 +11,7 @@ const tools = document.getElementById("line-tools");
 const assurance = document.querySelector(".assurance");
 const sound = document.getElementById("sound");
 const say = document.getElementById("say");
-const placeUrl = line?.dataset.placeUrl;
+let placeUrl = line?.dataset.placeUrl;
 const title = document.title;
 const icons = [...document.querySelectorAll("link[data-turn]")].map((icon) => ({ icon, href: icon.href }));
 
@@ -124,8 +124,13 @@ function listen() {
 }
 
 // The place has ended, says the stream; what became of it is asked, until somebody answers.
-async function ended() {
+async function ended(event) {
   if (isOver) return;
+  if (event.detail.data === "left") {
+    const asked = new URL(placeUrl, location);
+    asked.searchParams.set("left", "1");
+    placeUrl = asked.pathname + asked.search;
+  }
   isOpen = false;
   hasEnded = true;
   clearTimeout(asking);

@@ -464,6 +464,19 @@ def test_however_much_is_told_of_rooms_looks_at_places_stay_few(
         assert scripts_run() - before < 5 + took / PAUSE_SECONDS
 
 
+def test_a_crowd_is_asked_about_in_one_question(full: House, app: ConcertApp) -> None:
+    fans = line_up(full, 60)
+    watch = PlaceWatch(app, tick_seconds=0.02)
+    with watching(watch, *fans[1:]) as viewers:
+        before = scripts_run()
+        full.room(paused=True)
+        wait_until(lambda: all(viewer.last.paused for viewer in viewers), seconds=PATIENCE)
+        looked_by = {viewer.due for viewer in viewers}
+        wait_until(lambda: looked_by.isdisjoint({viewer.due for viewer in viewers}))
+        # A tick is one script, and few ticks have passed.
+        assert scripts_run() - before < len(viewers)
+
+
 def scripts_run() -> int:
     calls: int = redis().info("commandstats")["cmdstat_evalsha"]["calls"]
     return calls
