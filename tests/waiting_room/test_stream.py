@@ -35,7 +35,7 @@ from concert.waiting_room.watch import (
     PlaceWatch,
     Viewer,
 )
-from tests.sale import Fan, Sale, empty_everything
+from tests.sale import Fan, Sale, empty_everything, forget_all
 from tests.waiting import wait_until
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -53,15 +53,17 @@ def instance(settings: Settings) -> ConcertApp:
 
 
 @pytest.fixture
-def port(instance: ConcertApp) -> Iterator[int]:
+def port(instance: ConcertApp, app: ConcertApp) -> Iterator[int]:
     """Where it listens."""
-    app = instance
+    asking, app = app, instance
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield server.server_port
     # Streams whose viewers have gone end with their rooms; until then they ask for their places.
     empty_everything(app)
+    # Whoever has looked at seats through the tests' own app hears of their changes for a while.
+    forget_all(asking)
     wait_until(nobody_watches)
     server.shutdown()
     server.server_close()
