@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import json
 import statistics
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
+from uuid import uuid4
 
+from benchmarks.crowd import FIRST_VIEWERS, crowd, live_process
 from benchmarks.house import REFERENCES, ROOM, RUSH, House, Stock, user_id
 from benchmarks.load import LoadError, Request, paced, percentile, pgbench, replay
-from concert.catalogue.service import Concert, NewDate, create_concert
+from concert.catalogue.service import Concert, NewDate, concert_of, create_concert
 from concert.ground.database import connection
 from concert.ground.redis_client import redis
 from concert.reservations.queries import HOLD
+from concert.reservations.service import hold_seats, release_reservation
 from concert.waiting_room.keys import room_keys
 from concert.waiting_room.rooms import change_room, create_room
 from concert.waiting_room.scripts import ADMIT, JOIN, STATUS
+from concert.waiting_room.service import leave
+from concert.waiting_room.tokens import QueueToken
 from concert.web.catalogue import PAGE_SIZE
 from concert.web.door import QUEUE_COOKIE, USER_COOKIE
 
@@ -117,8 +123,13 @@ def quick(house: House, say: Say, only: Sequence[str] = ()) -> list[Figure]:
 
 
 def full(house: House, say: Say, only: Sequence[str] = ()) -> list[Figure]:
-    """What takes longer: latency under half the load, and a million people in line."""
-    makers = {"hold-p99": _hold_p99, "million": _million}
+    """What takes longer: latency under half the load, a million people in line, the live process."""
+    makers = {
+        "hold-p99": _hold_p99,
+        "million": _million,
+        "live": _live,
+        "seat-told": _seat_told,
+    }
     return _made(makers, house, say, only)
 
 
@@ -538,6 +549,83 @@ def _used_memory() -> int:
     """What Redis uses for its data: without the buffers of its append-only file."""
     found = redis().info("memory")
     return int(found["used_memory"]) - int(found["mem_aof_buffer"])
+
+
+# The live process.
+
+VIEWERS = 15_000
+CHANGES = 15
+MAP_VIEWERS = 1_000
+SEAT_CHANGES = 40
+
+
+def _live(house: House) -> list[Figure]:
+    viewers = Figure("live-viewers", "viewers of one live process", "", "", VIEWERS, "at least")
+    memory = Figure("live-memory", "memory of the live process a viewer", "", "KB", 26, "at most")
+    lag = Figure(
+        "live-p99", f"a change of place shown to {VIEWERS:,} viewers, p99", "", "s", 1.0, "at most"
+    )
+    for figure in (viewers, memory, lag):
+        figure.is_ratio = False
+    slug = f"crowd-{uuid4().hex[:8]}"
+    create_room(slug, {"capacity": 1, "entry_seconds": 3600})
+    first = -20_000_000
+    numbers = range(first, first + 1 + CHANGES + VIEWERS)
+    tokens = [
+        QueueToken(user_id(number), slug, sequence)
+        for number, sequence in zip(numbers, _line_up(slug, numbers), strict=True)
+    ]
+    leavers, watchers = tokens[1 : 1 + CHANGES], tokens[1 + CHANGES :]
+    with live_process(house) as live, crowd(live.port) as some, crowd(live.port) as all_of_them:
+        some.open(f"/live/rooms/{slug}", watchers[:FIRST_VIEWERS])
+        before = live.memory()
+        all_of_them.open(f"/live/rooms/{slug}", watchers[FIRST_VIEWERS:])
+        memory.ours.append((live.memory() - before) / (VIEWERS - FIRST_VIEWERS) / 1024)
+        viewers.ours.append(some.count + all_of_them.count)
+        lags: list[float] = []
+        for change, token in enumerate(leavers, 1):
+            time.sleep(0.37)  # so that changes fall anywhere between two looks
+            leave(token)
+            changed = time.monotonic()
+            for crowded in (some, all_of_them):
+                told = crowded.told("look", change)
+                lags += [max(0.0, at - changed) for at in told]
+        lag.ours.append(percentile(lags, 0.99))
+    return [viewers, memory, lag]
+
+
+def _seat_told(house: House) -> list[Figure]:
+    figure = Figure(
+        "seat-told",
+        f"a taken seat told to {MAP_VIEWERS:,} viewers of the map, p95",
+        "",
+        "ms",
+        50,
+        "at most",
+    )
+    figure.is_ratio = False
+    stock = house.stock(MAP_VIEWERS + 1, admitted=True)
+    performance = next(
+        one
+        for one in concert_of(stock.concert_id).performances
+        if one.performance_id == stock.performance_id
+    )
+    taking, *looking = [
+        QueueToken(user_id(stock.first + index), ROOM, stock.first + index + 1)
+        for index in range(stock.count)
+    ]
+    with live_process(house) as live, crowd(live.port) as all_of_them:
+        all_of_them.open(f"/live/performances/{stock.performance_id}", looking)
+        lags: list[float] = []
+        for seat_no in range(1, SEAT_CHANGES + 1):
+            time.sleep(0.1)
+            held = hold_seats(taking, ROOM, performance, [seat_no])
+            committed = time.monotonic()
+            told = all_of_them.told("seat", seat_no)
+            lags += [max(0.0, at - committed) * 1000 for at in told]
+            release_reservation(taking.user_id, held.reservation_id)
+    figure.ours.append(percentile(lags, 0.95))
+    return [figure]
 
 
 def new_concert(room: str) -> Concert:

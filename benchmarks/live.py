@@ -1,30 +1,25 @@
 """How soon live pages show what has happened: ``python -m benchmarks.live``.
 
-The service runs as it does for an organiser: the local process set, and one live
-process as in the deployment. Viewers are open streams, and one real browser.
+The service runs as it does for an organiser: the local process set. Viewers are open streams,
+and one real browser. ``make bench-full`` measures the live process of the deployment.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import re
-import selectors
 import shutil
-import socket
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
-import psutil
 from playwright.sync_api import sync_playwright
 
+from benchmarks.crowd import crowd
 from benchmarks.load import percentile
 from concert.accounts.service import issue_user_token
 from concert.catalogue.service import NewDate, create_concert
@@ -40,57 +35,6 @@ from tests.service import UP, Program, free_port
 HOST = "127.0.0.1"
 CHANGES = 15
 SEAT_CHANGES = 40
-POSITION = re.compile(rb'data-position="(\d+)"')
-
-
-@dataclass(slots=True)
-class Viewer:
-    """An open stream, and when (seconds, monotonic) it was told each position."""
-
-    link: socket.socket
-    told: dict[int, float] = field(default_factory=dict)
-    rest: bytes = b""
-
-
-class Viewers:
-    """Many open streams, read by one thread."""
-
-    def __init__(self, port: int, requests: list[bytes]) -> None:
-        self._selector = selectors.DefaultSelector()
-        self.viewers = [self._open(port, request) for request in requests]
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._read, daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        """Hang up."""
-        self._stopped.set()
-        self._thread.join()
-        for viewer in self.viewers:
-            viewer.link.close()
-
-    def _open(self, port: int, request: bytes) -> Viewer:
-        link = socket.create_connection((HOST, port), timeout=20)
-        link.sendall(request)
-        viewer = Viewer(link)
-        link.setblocking(False)
-        self._selector.register(link, selectors.EVENT_READ, viewer)
-        return viewer
-
-    def _read(self) -> None:
-        while not self._stopped.is_set():
-            for key, _ in self._selector.select(timeout=0.1):
-                viewer: Viewer = key.data
-                with contextlib.suppress(BlockingIOError):
-                    data = viewer.link.recv(65536)
-                    if not data:
-                        self._selector.unregister(viewer.link)
-                        continue
-                    now = time.monotonic()
-                    text = viewer.rest + data
-                    for found in POSITION.finditer(text):
-                        viewer.told.setdefault(int(found[1]), now)
-                    viewer.rest = text[-30:]
 
 
 def main() -> int:
@@ -103,14 +47,6 @@ def main() -> int:
                 ("place shown, 100 viewers, local process set, p95 s", 1.5, _places(port, 100)),
                 ("seat shown in another browser, p95 s", 0.5, _seats(port)),
             ]
-            with _live_process() as (live_port, pid):
-                figures.append(
-                    (
-                        "place shown, 1,000 viewers, one live process, p95 s",
-                        1.5,
-                        _places(live_port, 1000, pid),
-                    )
-                )
     finally:
         shutil.rmtree(directory, ignore_errors=True)
     for name, goal, value in figures:
@@ -140,61 +76,20 @@ def running_service(directory: Path) -> Iterator[int]:
         program.end()
 
 
-@contextlib.contextmanager
-def _live_process() -> Iterator[tuple[int, int]]:
-    """One live process, as docker-compose.yml starts it."""
-    port = free_port()
-    command = [
-        *(sys.executable, "-m", "gunicorn", "--worker-class=gevent", "--workers=1"),
-        *("--worker-connections=20000", f"--bind={HOST}:{port}", "--backlog=4096"),
-        *("--graceful-timeout=2", "--no-control-socket", "--log-level=warning", "app:app"),
-    ]
-    environment = {**os.environ, "CONCERT_MAX_STREAMS": "15000", "CONCERT_LOG_LEVEL": "warning"}
-    program = Program(command, environment)
-    try:
-        program.wait_until_it_serves(port)
-        yield port, program.pid
-    finally:
-        program.end()
-
-
-def _places(port: int, count: int, pid: int | None = None) -> float:
+def _places(port: int, count: int) -> float:
     """p95 of the time from a change of the line until a viewer is told of the new place, in seconds."""
     slug = f"room-{uuid4().hex[:8]}"
     rooms.create_room(slug, {"capacity": 1, "entry_seconds": 3600})
-    people = [uuid4() for _ in range(1 + CHANGES + count)]
-    tokens = [service.join(slug, person).token for person in people]
+    tokens = [service.join(slug, uuid4()).token for _ in range(1 + CHANGES + count)]
     leavers, watchers = tokens[1 : 1 + CHANGES], tokens[1 + CHANGES :]
-    before = _memory(pid)
-    viewers = Viewers(port, [_stream_request(f"/live/rooms/{slug}", token) for token in watchers])
-    try:
-        first = CHANGES + 1
-        _wait(
-            lambda: all(first + n in one.told for n, one in enumerate(viewers.viewers)),
-            60,
-        )
-        if pid is not None:
-            each = (_memory(pid) - before) / count / 1024
-            print(f"  memory of the live process per viewer: {each:.1f} KiB")
-        lags: list[float] = []
+    lags: list[float] = []
+    with crowd(port) as viewers:
+        viewers.open(f"/live/rooms/{slug}", watchers)
         for change, token in enumerate(leavers, 1):
             time.sleep(0.37)  # so that changes fall anywhere between two looks
             service.leave(token)
             changed = time.monotonic()
-            expected = [first + n - change for n in range(count)]
-            _wait(
-                lambda expected=expected: all(
-                    position in one.told
-                    for position, one in zip(expected, viewers.viewers, strict=True)
-                ),
-                30,
-            )
-            lags += [
-                max(0.0, one.told[position] - changed)
-                for position, one in zip(expected, viewers.viewers, strict=True)
-            ]
-    finally:
-        viewers.close()
+            lags += [max(0.0, at - changed) for at in viewers.told("look", change)]
     return percentile(lags, 0.95)
 
 
@@ -256,19 +151,6 @@ def page_cookies(token: QueueToken) -> dict[str, str]:
         "concert_user": issue_user_token(token.user_id),
         f"concert_queue_{token.room}": token.encoded(),
     }
-
-
-def _stream_request(path: str, token: QueueToken) -> bytes:
-    cookies = "; ".join(f"{name}={value}" for name, value in page_cookies(token).items())
-    return f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\nCookie: {cookies}\r\n\r\n".encode()
-
-
-def _memory(pid: int | None) -> int:
-    """What a process and its children have in memory, in bytes."""
-    if pid is None:
-        return 0
-    family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-    return sum(int(one.memory_info().rss) for one in family)
 
 
 def _wait(condition: Callable[[], bool], seconds: float) -> None:

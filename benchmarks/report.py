@@ -65,6 +65,9 @@ A goal that is not met says "falls short".
   that rate (`--rate`).
 - A million people in line: what a call of the script costs Redis (`INFO commandstats`), in a room with
   1,000,000 waiting and in one with 1,000 on the same server.
+- The live process runs as the compose file runs it; its viewers are open streams of another process.
+  Memory is what the live process grew by from the first 200 viewers to the last. Somebody near the front leaves
+  15 times, at any moment, and each viewer counts from when that was done until it has read its new place.
 """
 
 

@@ -19,13 +19,18 @@ from concert.api.door import (
 )
 from concert.api.schemas import JoinAnswer, NewPlace, PlaceAnswer
 from concert.catalogue.service import concert_of
-from concert.ground.parts import part
-from concert.ground.streams import OpenStreams, limit_streams, stream_response
+from concert.ground.streams import (
+    COMMENT,
+    encoded,
+    event_stream,
+    limit_streams,
+    stream_response,
+)
 from concert.reservations.service import leave_line
 from concert.waiting_room import service
 from concert.waiting_room.seats import SeatsBehind
 from concert.waiting_room.service import Place
-from concert.waiting_room.watch import OVER, watch_place
+from concert.waiting_room.watch import OVER, is_over, watched
 
 door = new_door("waiting room", "Lining up, asking, leaving.")
 
@@ -94,12 +99,17 @@ def get_enqueue_events() -> Response:
     token = queue_token()
     limit_streams(token)
     first = service.place_of(token)
-    events = (
-        None if seen is None else ("place", place_document(seen))
-        for seen in watch_place(token, first, part(OpenStreams).heartbeat_seconds)
-        if seen is not OVER
-    )
-    return stream_response(events, token)
+    viewer = watched(token, first)
+    opening = encoded(("place", place_document(first)))
+    if viewer is None:
+        return event_stream([opening])
+    return stream_response(token, viewer, opening, _told, COMMENT)
+
+
+def _told(seen: Any) -> tuple[bytes, bool]:
+    if seen is OVER:
+        return b"", True
+    return encoded(("place", place_document(seen))), is_over(seen)
 
 
 def place_document(place: Place) -> dict[str, Any]:

@@ -31,12 +31,12 @@ SUBSCRIBE_SECONDS = 2.0
 class Fact:
     """One thing that has happened. ``kind`` is ``resync`` where facts may have been missed.
 
-    ``shown`` keeps what the fact was turned into, by language, so that it is done once.
+    ``shown`` keeps what a stream says of the fact, by language, so that it is rendered once.
     """
 
     kind: str
     data: dict[str, Any]
-    shown: dict[Any, str] = field(default_factory=dict)
+    shown: dict[Any, bytes] = field(default_factory=dict)
 
 
 class Listener(Mailbox[Fact]):

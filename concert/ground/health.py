@@ -13,7 +13,9 @@ from flask import Blueprint, Flask, Response, current_app, jsonify
 from concert.ground.budget import within
 from concert.ground.database import connection
 from concert.ground.errors import Unavailable
+from concert.ground.parts import part
 from concert.ground.redis_client import redis, unavailable_on_failure
+from concert.ground.streams import OpenStreams
 
 log = structlog.get_logger()
 health = Blueprint("health", __name__)
@@ -41,6 +43,8 @@ def healthz() -> Response:
 def readyz() -> tuple[Response, int]:
     """This web can serve: PostgreSQL with its migrations and Redis are there, and take writes."""
     faults = faults_of({"postgresql": _postgresql, "redis": _redis})
+    if part(OpenStreams).is_ending:
+        faults["streams"] = "are sent away: this process is about to end"
     ready = not any(faults.values())
     found = {name: fault or "ok" for name, fault in faults.items()}
     return jsonify(

@@ -6,7 +6,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import structlog
 
@@ -19,6 +19,16 @@ Item = TypeVar("Item")
 Box = TypeVar("Box", bound="Mailbox[Any]")
 
 
+class Reader(Protocol):
+    """Somebody to whom a mailbox hands everything at once, instead of keeping it."""
+
+    def hear(self, item: Any) -> bool:
+        """Take one thing; False where that is in vain, since the reader is slow or gone."""
+
+    def hear_no_more(self) -> None:
+        """The box is closed: nothing follows."""
+
+
 class Mailbox(Generic[Item]):
     """What one reader has still to read about ``topic``, ``most`` things at the most.
 
@@ -26,7 +36,7 @@ class Mailbox(Generic[Item]):
     rings. Both work between threads and, where gevent has replaced the lock, between greenlets.
     """
 
-    __slots__ = ("_bell", "_closed", "_post", "_unread", "most", "topic")
+    __slots__ = ("_bell", "_closed", "_post", "_reader", "_unread", "most", "topic")
 
     def __init__(self, post: Post[Any], topic: str, most: int) -> None:
         self._post = post
@@ -34,6 +44,7 @@ class Mailbox(Generic[Item]):
         self.most = most
         self._unread: list[Item] = []
         self._closed = False
+        self._reader: Reader | None = None
         self._bell = threading.Lock()
         self._bell.acquire()
 
@@ -50,6 +61,8 @@ class Mailbox(Generic[Item]):
         A box that is full is closed and emptied: whoever is too slow begins anew with a fresh
         look, and keeps nobody else waiting.
         """
+        if self._reader is not None:
+            return not self._closed and self._reader.hear(item)
         if not self._closed and len(self._unread) >= self.most:
             self._post.let_go += 1
             self._unread = []
@@ -62,8 +75,21 @@ class Mailbox(Generic[Item]):
 
     def close(self) -> None:
         """Let the reader's reading end after what is in the box."""
-        self._closed = True
+        was_closed, self._closed = self._closed, True
         self._ring()
+        if self._reader is not None and not was_closed:
+            self._reader.hear_no_more()
+
+    def hand_to(self, reader: Reader) -> None:
+        """From now on hand everything to ``reader``, in the thread of whoever puts it in; first what lies here.
+
+        For a process of greenlets, where nothing else runs meanwhile, and a reader that never waits.
+        """
+        self._reader = reader
+        for item in self.take_all():
+            reader.hear(item)
+        if self._closed:
+            reader.hear_no_more()
 
     def contents(self, silence_seconds: float) -> Iterator[Item | None]:
         """Everything that is put here until the box is closed; None whenever nothing came for so long."""

@@ -62,6 +62,7 @@ class Settings(BaseSettings):
     streams_per_token: int = Field(4, alias="CONCERT_STREAMS_PER_TOKEN", ge=1)
     streams_per_address: int = Field(1500, alias="CONCERT_STREAMS_PER_ADDRESS", ge=1)
     max_streams: int = Field(110, alias="CONCERT_MAX_STREAMS", ge=1)
+    drain_seconds: float = Field(1.0, alias="CONCERT_DRAIN_SECONDS", ge=0, le=600)
 
     # Seeing it run.
     metrics: bool = Field(False, alias="CONCERT_METRICS")

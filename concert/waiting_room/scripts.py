@@ -16,6 +16,7 @@ def _script(verb: str, *more: str) -> Script:
 
 JOIN = _script("join", "_slots")
 STATUS = _script("status")
+LOOK = _script("look")
 ENTER = _script("enter")
 END_HOLD = _script("end_hold", "_seats")
 LEAVE = _script("leave")

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 import structlog
+from redis.exceptions import NoScriptError
 
 from concert.ground.database import connection
 from concert.ground.errors import (
@@ -37,6 +38,7 @@ from concert.waiting_room.scripts import (
     FORGET,
     JOIN,
     LEAVE,
+    LOOK,
     READMIT,
     RESTORE,
     SETTLE,
@@ -204,6 +206,43 @@ def places_of(tokens: Sequence[QueueToken]) -> list[Place | None]:
         # An error of one answer, of a room whose keys are broken, say, is that one's own.
         answers = pipeline.execute(raise_on_error=False)
     return [_readable(token, answer) for token, answer in zip(tokens, answers, strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look at many places of a room has found: how many are ahead of each, in their order.
+
+    ``ahead`` is -1 where a place does not simply wait, and is empty where the room could not be
+    looked at; those need a look of their own.
+    """
+
+    front: PlaceAnswer | None
+    ahead: Sequence[int]
+
+    def place(self, token: QueueToken, ahead: int) -> Place:
+        """The place of one who waits with so many ahead."""
+        assert self.front is not None
+        return _place(token, self.front._replace(ahead=ahead))
+
+
+def look_at(groups: Sequence[tuple[str, Sequence[QueueToken]]]) -> list[Look]:
+    """Where many places stand, each group behind its room, in one round trip.
+
+    Redis answers nobody else meanwhile: a few hundred places take about a millisecond.
+
+    Raises:
+        Unavailable: Redis cannot be reached.
+    """
+    with unavailable_on_failure():
+        pipeline = redis().pipeline(transaction=False)
+        for room, tokens in groups:
+            asked = [part for token in tokens for part in _whose(token)]
+            LOOK.queue(pipeline, room_keys(room), asked)
+        # An error of one answer, of a room whose keys are broken, say, is that one's own.
+        answers = pipeline.execute(raise_on_error=False)
+    if any(isinstance(answer, NoScriptError) for answer in answers):
+        LOOK.load()
+    return [_looked(answer) for answer in answers]
 
 
 def enter(token: QueueToken, room: str, *, hold_seconds: int = 0) -> Visit:
@@ -491,6 +530,12 @@ def _readable(token: QueueToken, answer: Any) -> Place | None:
         return _place(token, PlaceAnswer(*answer))
     except (ValueError, TypeError, IndexError):
         return None  # A look of its own will fail likewise, and say why.
+
+
+def _looked(answer: Any) -> Look:
+    if not isinstance(answer, list) or len(answer) < 2:
+        return Look(None, ())
+    return Look(PlaceAnswer(*answer[0]), answer[1:])
 
 
 def _place(token: QueueToken, answer: PlaceAnswer) -> Place:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import fields
 from enum import Enum
-from typing import Final
+from operator import attrgetter
+from typing import Any, Final
 
 import structlog
 from flask import Flask
@@ -17,18 +19,20 @@ from concert.ground.fanout import Fact, Fanout
 from concert.ground.mailbox import Mailbox, Post
 from concert.ground.parts import keep, part
 from concert.ground.streams import OpenStreams
-from concert.waiting_room.service import Place, place_of, places_of
+from concert.waiting_room.service import Place, look_at, place_of, places_of
 from concert.waiting_room.tokens import QueueToken
 
 log = structlog.get_logger()
 
-TICK_SECONDS = 0.5
-# Who is this near the front is told of every change at once. Those behind are, too, as long as
-# there are few of them; in a crowd they are asked about less often, each every few seconds.
+TICK_SECONDS = 0.4
+# Who is this near the front is asked about in every tick. In a crowd, those behind are asked
+# about as often as their look takes: it never has more than half of the process.
 NEAR_POSITION = 200
-ASKED_AT_ONCE = 2000
 FAR_SECONDS = 5.0
-# During a rush somebody lines up in every moment; how many are behind is no news for everybody.
+# How many places Redis is asked about at a time: a millisecond in which it answers nobody else.
+AT_ONCE = 500
+# During a rush somebody lines up, and a seat is taken, in every moment; how many are behind and how
+# many seats are left is no news for everybody.
 BEHIND_SECONDS = 3.0
 MOST_UNREAD = 8
 # A look that a fact has brought on is followed by this much of a pause.
@@ -36,8 +40,34 @@ PAUSE_SECONDS = 0.1
 # How long one tick may spend on places that need a look of their own, and for how many ticks
 # one that failed is left alone.
 OWN_LOOKS_SECONDS = 1.0
-FAILED_TICKS = 4
+FAILED_TICKS = 5
+# However long looks take, others get their turn.
+LEAST_PAUSE_SECONDS = 0.01
+# What of a place is its viewer's own; all else is the same for everybody who waits there.
+OWN = (
+    "token",
+    "position",
+    "waiting",
+    "estimated_wait_seconds",
+    "poll_after_seconds",
+    "chance",
+    "estimated_wait_range",
+)
 LIVE = ("waiting", "admitted")
+
+_as_they_are = attrgetter(
+    *(one.name for one in fields(Place) if one.name not in (*OWN, "seats", "message"))
+)
+
+
+def shared_facts(place: Place) -> tuple[Any, ...]:
+    """What is the same for everybody who waits there, and news for all at once when it changes.
+
+    Of the seats that is the state alone: how many there are changes with every hold.
+    """
+    state = place.seats and place.seats.state
+    said = place.message and tuple(sorted(place.message.items()))
+    return (*_as_they_are(place), state, said)
 
 
 class _End(Enum):
@@ -51,12 +81,13 @@ OVER: Final = _End.OVER
 class Viewer(Mailbox[Place | _End]):
     """Somebody who looks at a place while it is used in a ``with``, and what was shown last."""
 
-    __slots__ = ("due", "last", "shown_at", "token")
+    __slots__ = ("due", "facts", "last", "shown_at", "token")
 
     def __init__(self, watch: PlaceWatch, token: QueueToken, first: Place) -> None:
         super().__init__(watch, token.room, MOST_UNREAD)
         self.token = token
         self.last = first
+        self.facts = shared_facts(first)
         self.shown_at = time.monotonic()
         self.due = self.shown_at + watch.tick_seconds
 
@@ -68,6 +99,7 @@ class PlaceWatch(Post[Viewer]):
         super().__init__("place-watch")
         self._app = app
         self.tick_seconds = tick_seconds
+        self._far_seconds = 0.0
 
     def viewer(self, token: QueueToken, first: Place) -> Viewer:
         """A viewer, to use in a ``with``, of a place that was seen just now."""
@@ -76,34 +108,67 @@ class PlaceWatch(Post[Viewer]):
     def _serve(self) -> None:
         # Facts about rooms let a look begin before its tick, so nobody waits for them.
         with part(Fanout, self._app).listener(ROOMS, timeout=0) as moved:
-            for fact in moved.contents(self.tick_seconds):
+            pause = self.tick_seconds
+            while True:
+                for fact in moved.contents(pause):
+                    break
+                else:
+                    return
                 viewers = self._viewers()
                 if not viewers:
                     return
                 facts = [fact, *moved.take_all()] if fact else []
+                began = time.monotonic()
                 self._look_at(_due(viewers, facts, self.tick_seconds))
                 self._is_well()
                 if facts:
                     # One look answers all that is told meanwhile, so looks stay few however much is told.
                     time.sleep(PAUSE_SECONDS)
+                pause = max(LEAST_PAUSE_SECONDS, began + self.tick_seconds - time.monotonic())
 
     def _viewers(self) -> list[Viewer]:
         with self._lock:
             return [viewer for room in self._boxes.values() for viewer in room]
 
     def _look_at(self, due: list[Viewer]) -> None:
-        if not due:
-            return
-        try:
-            with self._app.app_context(), within(REQUEST_SECONDS):
-                self._look(due)
-        except Unavailable:
-            log.warning("places_not_watched", viewers=len(due))
+        began = time.monotonic()
+        # Near the front first.
+        due.sort(key=_position)
+        lost: list[Viewer] = []
+        with self._app.app_context():
+            try:
+                for several in _batches(due):
+                    lost += self._look(several)
+                for start in range(0, len(lost), AT_ONCE):
+                    self._look_at_each(lost[start : start + AT_ONCE])
+            except Unavailable:
+                log.warning("places_not_watched", viewers=len(due))
+        if due and _is_far(due[-1]):
+            self._far_seconds = min(FAR_SECONDS, time.monotonic() - began)
 
-    def _look(self, due: list[Viewer]) -> None:
-        places = places_of([viewer.token for viewer in due])
+    def _look(self, several: list[tuple[str, list[Viewer]]]) -> list[Viewer]:
+        """Look at those who wait; returns the others."""
+        with within(REQUEST_SECONDS):
+            looks = look_at([(room, [one.token for one in viewers]) for room, viewers in several])
+        others: list[Viewer] = []
+        for look, (_, viewers) in zip(looks, several, strict=True):
+            if look.front is None:
+                others += viewers
+                continue
+            front = look.place(viewers[0].token, 0)
+            facts = shared_facts(front)
+            for viewer, ahead in zip(viewers, look.ahead, strict=True):
+                if ahead < 0:
+                    others.append(viewer)
+                elif self._is_news(viewer, ahead + 1, front, facts):
+                    self._tell(viewer, look.place(viewer.token, ahead), facts)
+        return others
+
+    def _look_at_each(self, viewers: list[Viewer]) -> None:
+        with within(REQUEST_SECONDS):
+            places = places_of([viewer.token for viewer in viewers])
         lost = []
-        for viewer, place in zip(due, places, strict=True):
+        for viewer, place in zip(viewers, places, strict=True):
             if place is None:
                 lost.append(viewer)
             else:
@@ -114,7 +179,8 @@ class PlaceWatch(Post[Viewer]):
             if time.monotonic() > until:
                 # The others have waited long enough; the rest is still due.
                 break
-            failed += not self._look_again(viewer)
+            with within(REQUEST_SECONDS):
+                failed += not self._look_again(viewer)
         if failed:
             log.warning("places_not_watched", viewers=failed)
 
@@ -135,20 +201,31 @@ class PlaceWatch(Post[Viewer]):
         return True
 
     def _show(self, viewer: Viewer, place: Place) -> None:
-        far = place.position is not None and place.position > NEAR_POSITION
-        crowd = self.count() / ASKED_AT_ONCE * self.tick_seconds
-        pause = min(FAR_SECONDS, max(self.tick_seconds, crowd)) if far else self.tick_seconds
+        facts = shared_facts(place)
+        if self._is_news(viewer, place.position, place, facts):
+            self._tell(viewer, place, facts)
+
+    def _is_news(
+        self, viewer: Viewer, position: int | None, room: Place, facts: tuple[Any, ...]
+    ) -> bool:
+        """Whether something has changed for the person who stands there; the look at them is done.
+
+        ``room`` is any place of the room as it is now.
+        """
         now = time.monotonic()
+        far = position is not None and position > NEAR_POSITION
+        pause = max(self.tick_seconds, self._far_seconds) if far else self.tick_seconds
         viewer.due = now + pause * 0.9
-        if _same(viewer.last, place):
-            behind_changed = (viewer.last.waiting, viewer.last.seats) != (
-                place.waiting,
-                place.seats,
-            )
-            if not behind_changed or now - viewer.shown_at < BEHIND_SECONDS:
-                return
-        viewer.shown_at = now
+        last = viewer.last
+        if last.position != position or viewer.facts != facts:
+            return True
+        counts_moved = (last.waiting, last.seats) != (room.waiting, room.seats)
+        return counts_moved and now - viewer.shown_at >= BEHIND_SECONDS
+
+    def _tell(self, viewer: Viewer, place: Place, facts: tuple[Any, ...]) -> None:
+        viewer.shown_at = time.monotonic()
         viewer.last = place
+        viewer.facts = facts
         if not viewer.put(place):
             # Too slow to keep up, or gone: it begins anew with a fresh look.
             self.remove(viewer)
@@ -160,26 +237,18 @@ def init_place_watch(app: Flask) -> None:
     part(OpenStreams, app).end_with(watch.stop)
 
 
-def watch_place(
-    token: QueueToken, first: Place, heartbeat_seconds: float
-) -> Iterator[Place | _End | None]:
-    """The place as it was seen just now, then every change; None after ``heartbeat_seconds`` without one.
+def watched(token: QueueToken, first: Place) -> Viewer | None:
+    """A box of every change to a place that was seen just now; None where it has ended already.
 
-    Tells ``OVER`` where the place is neither waiting nor admitted any more. Ends without it
-    where only the stream does: its reader was too slow, or the process is about to end.
+    It gets ``OVER`` where the place is neither waiting nor admitted any more. It is closed without
+    that where only the stream ends: its reader was too slow, or the process is about to end.
     """
-    yield first
-    if first.status not in LIVE:
-        yield OVER
-        return
-    with part(PlaceWatch).viewer(token, first) as viewer:
-        for seen in viewer.contents(heartbeat_seconds):
-            yield seen
-            if seen is OVER:
-                return
-            if seen is not None and seen.status not in LIVE:
-                yield OVER
-                return
+    return part(PlaceWatch).viewer(token, first) if first.status in LIVE else None
+
+
+def is_over(seen: Place | _End) -> bool:
+    """Whether this is the last that is told of a place."""
+    return seen is OVER or seen.status not in LIVE
 
 
 def _due(viewers: list[Viewer], facts: list[Fact], tick_seconds: float) -> list[Viewer]:
@@ -196,26 +265,18 @@ def _due(viewers: list[Viewer], facts: list[Fact], tick_seconds: float) -> list[
     ]
 
 
-def _same(before: Place, now: Place) -> bool:
-    """Whether nothing has changed for the person who stands there."""
-    return (
-        before.status,
-        before.position,
-        before.admitted_until,
-        before.paused,
-        before.resumes_at,
-        before.opens_at,
-        before.seats and before.seats.state,
-        before.chance,
-        before.message,
-    ) == (
-        now.status,
-        now.position,
-        now.admitted_until,
-        now.paused,
-        now.resumes_at,
-        now.opens_at,
-        now.seats and now.seats.state,
-        now.chance,
-        now.message,
-    )
+def _position(viewer: Viewer) -> int:
+    return viewer.last.position or 0
+
+
+def _is_far(viewer: Viewer) -> bool:
+    return _position(viewer) > NEAR_POSITION
+
+
+def _batches(viewers: list[Viewer]) -> Iterator[list[tuple[str, list[Viewer]]]]:
+    """``AT_ONCE`` viewers at a time, by their rooms, in their order."""
+    for start in range(0, len(viewers), AT_ONCE):
+        by_room: dict[str, list[Viewer]] = {}
+        for viewer in viewers[start : start + AT_ONCE]:
+            by_room.setdefault(viewer.topic, []).append(viewer)
+        yield list(by_room.items())

@@ -37,5 +37,6 @@ def register(app: Flask, settings: Settings) -> None:
     formats.init_formats(app)
     door.init_door(app, settings)
     staff_door.init_staff_door(app)
+    live.init_live(app)
     for feature in FEATURES:
         app.register_blueprint(feature.pages)

@@ -11,7 +11,6 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_datetime
-from babel.numbers import format_decimal
 from flask import Flask
 from flask_babel import gettext as _
 from flask_babel import ngettext
@@ -20,7 +19,7 @@ from concert.catalogue.seating import row_of
 from concert.catalogue.service import Concert, Performance
 from concert.ground.parts import part
 from concert.ground.settings import Settings
-from concert.web.language import language, tongue
+from concert.web.language import TONGUES, language, tongue
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 
@@ -68,7 +67,12 @@ def lowest_price(prices: Iterable[int]) -> str:
 
 def number(value: int) -> str:
     """A whole number with its thousands apart."""
-    return _number(value, language())
+    return number_in(language(), value)
+
+
+def number_in(code: str, value: int) -> str:
+    """The same in the language of this code. Babel's way takes forty times as long."""
+    return f"{value:,}".replace(",", TONGUES[code].thousands)
 
 
 def day(value: datetime) -> str:
@@ -89,11 +93,6 @@ def clock(value: datetime) -> str:
 def moment(value: datetime) -> str:
     """A day and a time, with the seconds left out."""
     return _told(value, tongue().day_of_moment + tongue().clock, language(), _zone())
-
-
-@lru_cache(maxsize=4096)
-def _number(value: int, code: str) -> str:
-    return str(format_decimal(value, locale=code))
 
 
 @lru_cache(maxsize=4096)
@@ -126,7 +125,7 @@ def timer(seconds: float) -> str:
 
 def exactly(value: datetime) -> str:
     """A day and a time with its seconds, as a log tells it."""
-    return str(format_datetime(value, f"{tongue().day_of_moment} HH:mm:ss"))
+    return _told(value, f"{tongue().day_of_moment} HH:mm:ss", language(), _zone())
 
 
 def span(seconds: float) -> str:
@@ -142,15 +141,22 @@ def span(seconds: float) -> str:
 
 def roughly(seconds: float) -> str:
     """A span in words that promise no more than they can keep: ``about 3 minutes``."""
-    if seconds < 50:
+    unit, count = rough(seconds)
+    if not count:
         return str(_("less than a minute"))
-    if seconds < 55 * MINUTE:
-        return str(
-            ngettext("about %(num)s minute", "about %(num)s minutes", round(seconds / MINUTE))
-        )
-    if seconds < DAY:
-        return str(ngettext("about %(num)s hour", "about %(num)s hours", round(seconds / HOUR)))
-    return str(ngettext("about %(num)s day", "about %(num)s days", round(seconds / DAY)))
+    if unit == MINUTE:
+        return str(ngettext("about %(num)s minute", "about %(num)s minutes", count))
+    if unit == HOUR:
+        return str(ngettext("about %(num)s hour", "about %(num)s hours", count))
+    return str(ngettext("about %(num)s day", "about %(num)s days", count))
+
+
+def rough(seconds: float) -> tuple[int, int]:
+    """A span as people count it: the seconds of the unit, and how many; 0 for less than a minute."""
+    if seconds < 50:
+        return MINUTE, 0
+    unit = MINUTE if seconds < 55 * MINUTE else HOUR if seconds < DAY else DAY
+    return unit, round(seconds / unit)
 
 
 def millis(value: datetime) -> int:

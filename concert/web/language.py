@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from babel.support import NullTranslations, Translations
-from flask import Flask, g, has_request_context, request
+from flask import Flask, g, has_app_context, has_request_context, request
 from flask_babel import Babel
 
 import concert
@@ -19,7 +21,8 @@ class Tongue:
     """What differs between languages and is no translation of words.
 
     ``own_name`` is in its own words, so that whoever reads only that language finds it. ``won``
-    has ``{digits}`` where the number stands, the scripts of pages use it as well. ``day``,
+    has ``{digits}`` where the number stands, the scripts of pages use it as well; ``thousands``
+    stands between thousands. ``day``,
     ``short_day``, ``day_of_moment`` and ``clock`` are patterns of CLDR.
     """
 
@@ -27,6 +30,7 @@ class Tongue:
     won: str
     day: str
     short_day: str
+    thousands: str
     day_of_moment: str
     clock: str
 
@@ -38,6 +42,7 @@ TONGUES = {
         won="₩{digits}",
         day="EEEE, d MMMM y",
         short_day="EEE d MMM",
+        thousands=",",
         day_of_moment="EEE d MMM y, ",
         clock="h:mm a",
     ),
@@ -46,6 +51,7 @@ TONGUES = {
         won="{digits}원",
         day="y년 M월 d일 EEEE",
         short_day="M월 d일 (E)",
+        thousands=",",
         day_of_moment="M월 d일 (E) ",
         # Korean has its words for the halves of a day in CLDR's wide form only.
         clock="aaaa h:mm",
@@ -79,9 +85,11 @@ def init_language(app: Flask, settings: Settings) -> None:
 
 def language() -> str:
     """The code of a language in ``TONGUES``: asked for by ``?lang=``, else chosen before, else what the browser prefers."""
-    if not has_request_context():
+    if not has_app_context():
         return USUAL
     if "language" not in g:
+        if not has_request_context():
+            return USUAL
         wanted = (request.args.get("lang"), request.cookies.get(COOKIE))
         preferred = (tag.partition("-")[0].lower() for tag in request.accept_languages.values())
         g.language = next((one for one in (*wanted, *preferred) if one in TONGUES), USUAL)
@@ -97,6 +105,14 @@ def words() -> NullTranslations:
 @cache
 def _words_of(code: str) -> NullTranslations:
     return Translations.load(TRANSLATIONS, [code])
+
+
+@contextmanager
+def speaking(app: Flask, code: str) -> Iterator[None]:
+    """Speak a language where there is no request: a stream's, whose request is over."""
+    with app.app_context():
+        g.language = code
+        yield
 
 
 def tongue() -> Tongue:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from flask import Response, render_template, request, url_for
+from flask import Flask, Response, render_template, request, url_for
 from markupsafe import Markup
 
 from concert.catalogue.seating import nearest_free, rows_of
@@ -33,6 +33,7 @@ from concert.ground.errors import (
 from concert.ground.fanout import Fact
 from concert.ground.parts import part
 from concert.ground.settings import Settings
+from concert.ground.streams import encoded
 from concert.reservations.service import (
     STATES,
     Reservation,
@@ -48,7 +49,7 @@ from concert.waiting_room import service as waiting_room
 from concert.waiting_room.service import Visit
 from concert.waiting_room.tokens import QueueToken
 from concert.web.door import go_to, new_pages, private, queue_token, render
-from concert.web.language import language
+from concert.web.language import language, speaking
 from concert.web.waiting_room import room_url
 
 pages = new_pages("seats")
@@ -150,18 +151,19 @@ def map_url(concert: Concert, performance: Performance, **more: Any) -> str:
     )
 
 
-def seats_fragment(fact: Fact, performance: Performance, user_id: UUID) -> str:
-    """Changed seats as the map shows them: the same for all of one language, but for the holder."""
-    mine = fact.data.get("holder") == str(user_id)
-    which = (language(), mine)
-    shown = fact.shown.get(which)
+def seats_told(app: Flask, code: str, performance: Performance, user_id: str, fact: Fact) -> bytes:
+    """Changed seats as a stream tells them: the same for all of one language, but for the holder."""
+    mine = fact.data.get("holder") == user_id
+    shown = fact.shown.get((code, mine))
     if shown is None:
         seats = [
             SeatState(seat_no, performance.price, fact.data["state"], mine)
             for seat_no in fact.data["seats"]
         ]
-        shown = render_template("seats/_changed.html", seats=seats, performance=performance)
-        fact.shown[which] = shown
+        with speaking(app, code):
+            template = app.jinja_env.get_template("seats/_changed.html")
+            shown = encoded(("", template.render(seats=seats, performance=performance)))
+        fact.shown[code, mine] = shown
     return shown
 
 

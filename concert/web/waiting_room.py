@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from flask import Response, render_template, request, url_for
+from flask import Response, request, url_for
+from flask_babel import gettext as _
 
 from concert.catalogue.service import Concert, concert_of, room_behind
 from concert.ground.errors import NotFound, TokenExpired, TokenInvalid
 from concert.reservations.service import leave_line
 from concert.waiting_room import service
-from concert.waiting_room.doors import doors_of
+from concert.waiting_room.doors import Doors, doors_of
 from concert.waiting_room.records import Room
 from concert.waiting_room.rooms import room_of, room_state
 from concert.waiting_room.service import Place
@@ -28,6 +29,8 @@ from concert.web.door import (
     render,
     user_or_new,
 )
+from concert.web.formats import number_in, roughly
+from concert.web.language import language
 
 pages = new_pages("waiting_room")
 
@@ -94,18 +97,40 @@ def status(slug: str) -> Response:
 def place_shown(place: Place, concert_id: int | None) -> dict[str, Any]:
     """What the template of a place needs."""
     slug = place.token.room
-    position = place.position or 0
-    start = max(_start(slug), position, 1)
+    doors = doors_of(place, datetime.now(UTC))
     return {
         "place": place,
         "slug": slug,
         "concert_id": concert_id,
-        "behind": max(0, place.waiting - position),
-        "start": start,
-        "passed": start - position if position else start,
+        "told": told_of(place, start_of(slug), language(), wait_words(place, doors)),
         "way_in": way_in(concert_id),
-        "doors": doors_of(place, datetime.now(UTC)),
+        "doors": doors,
     }
+
+
+def told_of(place: Place, start: int, code: str, wait: str) -> dict[str, str]:
+    """What of a place is its owner's own, in words; ``start`` is where they began, 0 where nobody knows."""
+    position = place.position or 0
+    start = max(start, position, 1)
+    return {
+        "position": str(position or ""),
+        "place": number_in(code, position),
+        "ahead": number_in(code, max(0, position - 1)),
+        "behind": number_in(code, max(0, place.waiting - position)),
+        "wait": wait,
+        "start": str(start),
+        "passed": str(start - position),
+        "poll": str(place.poll_after_seconds),
+    }
+
+
+def wait_words(place: Place, doors: Doors) -> str:
+    """How long somebody may have to wait, in words."""
+    if doors.state == "paused":
+        return str(_("paused"))
+    if place.estimated_wait_seconds is not None:
+        return roughly(place.estimated_wait_seconds)
+    return str(_("after the doors open") if doors.state == "later" else _("being measured"))
 
 
 def _nowhere(room: Room, concert_id: int | None) -> dict[str, Any]:
@@ -169,15 +194,11 @@ def way_in(concert_id: int | None) -> str:
     return url_for("seats.dates", concert_id=concert_id)
 
 
-def place_fragment(place: Place, concert_id: int | None) -> str:
-    """A place as the page shows it, for a stream."""
-    return render_template("waiting_room/_place.html", **place_shown(place, concert_id))
-
-
 def _start_cookie(slug: str) -> str:
     return f"start-{slug}"
 
 
-def _start(slug: str) -> int:
+def start_of(slug: str) -> int:
+    """Where whoever is asking began to wait in this line; 0 where nobody knows."""
     value = request.cookies.get(_start_cookie(slug), "")
     return int(value) if value.isascii() and value.isdigit() and len(value) < 9 else 0

@@ -8,6 +8,7 @@
 //   the server's last word (hx-sse:close)   never again
 //   4xx, such as a place that is over       closed; once more when somebody comes back to the page
 //   5xx, no network, silence, an end        again, later each time: up to 30 s, each page by chance
+//   "away", from a process that ends        again after the time that it names, so that not all come at once
 //
 // Pages hear "live:lost" when a stream is gone, with `closed` where it is not opened again by itself.
 
@@ -20,7 +21,7 @@ const STEADY_MS = 10000;
 const streams = new Map(); // element -> how its stream fares
 
 function fares(element) {
-  if (!streams.has(element)) streams.set(element, { failures: 0, openedAt: 0, timer: 0, closed: false, over: false });
+  if (!streams.has(element)) streams.set(element, { failures: 0, openedAt: 0, awayMs: 0, timer: 0, closed: false, over: false });
   return streams.get(element);
 }
 
@@ -42,6 +43,8 @@ function lose(element, { status = 0, leastMs = 0 } = {}) {
   if (stream.timer || stream.over) return;
   if (stream.openedAt && Date.now() - stream.openedAt > STEADY_MS) stream.failures = 0;
   stream.openedAt = 0;
+  leastMs = Math.max(leastMs, stream.awayMs);
+  stream.awayMs = 0;
   stream.closed = status >= 400 && status < 500;
   if (!stream.closed) {
     const delay = Math.min(MOST_MS, LEAST_MS * 2 ** stream.failures) * (0.5 + Math.random() / 2);
@@ -53,6 +56,10 @@ function lose(element, { status = 0, leastMs = 0 } = {}) {
 
 document.addEventListener("htmx:sse:after:connection", (event) => {
   fares(event.target).openedAt = Date.now();
+});
+
+document.addEventListener("away", (event) => {
+  if (isStream(event.target)) fares(event.target).awayMs = Math.min(Number(event.detail.data) || 0, MOST_MS);
 });
 
 document.addEventListener("htmx:sse:close", (event) => {

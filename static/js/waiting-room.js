@@ -11,7 +11,7 @@ const tools = document.getElementById("line-tools");
 const assurance = document.querySelector(".assurance");
 const sound = document.getElementById("sound");
 const say = document.getElementById("say");
-const placeUrl = line?.dataset.placeUrl;
+let placeUrl = line?.dataset.placeUrl;
 const title = document.title;
 const icons = [...document.querySelectorAll("link[data-turn]")].map((icon) => ({ icon, href: icon.href }));
 
@@ -21,6 +21,7 @@ let heardAt = 0;
 let asking = 0; // the timer of the next look, while the stream does not tell
 let failures = 0;
 let isOver = false;
+let hasEnded = false; // as the stream says
 let looking = null; // the question that is on its way
 let turnUrl = null;
 let audio = null;
@@ -43,6 +44,19 @@ function heard() {
 
 function current() {
   return place.querySelector(".place");
+}
+
+// Only what is this person's own has changed.
+function move(told) {
+  const shown = current();
+  if (shown?.dataset.status !== "waiting") return refresh();
+  for (const part of shown.querySelectorAll("[data-told]")) {
+    if (part.textContent !== told[part.dataset.told]) part.textContent = told[part.dataset.told];
+  }
+  const progress = shown.querySelector(".place-progress");
+  if (progress) Object.assign(progress, { max: told.start, value: told.passed, textContent: `${told.passed} / ${told.start}` });
+  shown.dataset.position = told.position;
+  shown.dataset.poll = told.poll;
 }
 
 // Says the place aloud now and then, not at every change.
@@ -69,6 +83,8 @@ async function ask() {
   if (asked.status >= 400 && asked.status < 500 && asked.status !== 429) finish();
   if (asked.status !== 200) return false;
   look();
+  // Whoever has a place although theirs has ended has lined up again elsewhere.
+  if (hasEnded && !isOver && !turnUrl) location.reload();
   return true;
 }
 
@@ -105,6 +121,21 @@ function listen() {
   if (isOver || !isOpen || Date.now() - heardAt < SILENCE_MS) return;
   stream?.reader?.cancel();
   lost();
+}
+
+// The place has ended, says the stream; what became of it is asked, until somebody answers.
+async function ended(event) {
+  if (isOver) return;
+  if (event.detail.data === "left") {
+    const asked = new URL(placeUrl, location);
+    asked.searchParams.set("left", "1");
+    placeUrl = asked.pathname + asked.search;
+  }
+  isOpen = false;
+  hasEnded = true;
+  clearTimeout(asking);
+  asking = 0;
+  if (!(await refresh())) keepAsking(1000 + Math.random() * 1000);
 }
 
 // The place is over: nothing more is asked, and nothing more is told.
@@ -178,9 +209,9 @@ if (placeUrl) {
   place.addEventListener("htmx:sse:before:message", heard);
   place.addEventListener("htmx:sse:after:message", look);
   place.addEventListener("live:lost", lost);
+  place.addEventListener("moved", (event) => move(JSON.parse(event.detail.data)));
   place.addEventListener("turn", (event) => turn(event.detail.data));
-  // What became of the place was told before, but for one that another device has given up.
-  place.addEventListener("over", () => isOver || refresh().then(finish));
+  place.addEventListener("over", ended);
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) return;
     if (turnUrl) location.assign(turnUrl);

@@ -50,6 +50,12 @@ def command_of(service: str) -> list[str]:
     return list(compose()["services"][service].get("command") or image_command())
 
 
+def live_process_command(port: int) -> list[str]:
+    """The live process, as the compose file runs it, at a port of this machine."""
+    command = [one.replace("0.0.0.0:8001", f"127.0.0.1:{port}") for one in command_of("live")]
+    return [sys.executable, *command[1:]]
+
+
 @dataclass
 class Stack:
     """All services but the databases, which the tests have already."""

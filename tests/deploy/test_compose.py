@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
+from concert.ground.live_worker import LiveWorker
 from concert.ground.settings import Settings
+from concert.ground.streams import BACK_SECONDS
 from concert.local.processes import local_parts
 from tests.deploy.stack import DEPLOY, command_of, compose, image_command
 from tests.service import PROJECT
@@ -137,11 +139,25 @@ def test_worker_and_clock_run_the_local_programs() -> None:
 
 def test_live_holds_many_streams_and_opens_no_control_socket() -> None:
     command = command_of("live")
-    assert {"--worker-class=gevent", "--no-control-socket", "app:app"} <= set(command)
+    assert {
+        f"--worker-class={LiveWorker.__module__}.LiveWorker",
+        "--no-control-socket",
+        "app:app",
+    } <= set(command)
     connections = int(next(one for one in command if "worker-connections" in one).split("=")[1])
     streams = int(SERVICES["live"]["environment"]["CONCERT_MAX_STREAMS"])
     assert streams < connections < SERVICES["live"]["ulimits"]["nofile"]["soft"]
     assert SERVICES["proxy"]["ulimits"]["nofile"]["soft"] > 2 * connections
+
+
+def test_live_has_the_time_to_send_its_streams_away_one_by_one() -> None:
+    live = SERVICES["live"]
+    timeout = next(one for one in command_of("live") if "graceful-timeout" in one).split("=")[1]
+    drain = float(live["environment"]["CONCERT_DRAIN_SECONDS"])
+    assert BACK_SECONDS <= drain < float(timeout) < float(live["stop_grace_period"].rstrip("s"))
+    # On one machine the process is ended after two seconds.
+    web = local_parts(Settings(), "")[0].command
+    assert Settings().drain_seconds < float(web[web.index("--workers-kill-timeout") + 1])
 
 
 @pytest.mark.parametrize("name", sorted(set(SERVICES) - {"migrate"}))

@@ -128,7 +128,7 @@ def every_state(open_browser: OpenBrowser, open_hall: Callable[..., Hall]) -> di
     other = ended.context.new_page()
     other.goto(ended.page.url)
     other.locator('form[action*="/leave"] button').click()
-    expect(ended.place()).to_have_attribute("data-status", "left")
+    expect(ended.place()).to_contain_text("You have left the line")
     other.close()
 
     narrow = open_hall(capacity=1)

@@ -76,6 +76,35 @@ def test_a_box_that_is_full_is_closed_and_its_rest_is_not_read() -> None:
     assert list(box.contents(SILENCE_SECONDS)) == []
 
 
+class Hearing:
+    """A reader who hears two things, and then no more."""
+
+    def __init__(self) -> None:
+        self.heard: list[int] = []
+        self.is_over = False
+
+    def hear(self, item: int) -> bool:
+        self.heard.append(item)
+        return len(self.heard) < 3
+
+    def hear_no_more(self) -> None:
+        self.is_over = True
+
+
+def test_whoever_a_box_is_handed_to_hears_what_lay_there_and_all_else_at_once() -> None:
+    box, reader = box_of(), Hearing()
+    box.put(1)
+    box.hand_to(reader)
+    assert (box.put(2), reader.heard) == (True, [1, 2])
+    assert (box.put(3), reader.is_over) == (False, False)
+    box.close()
+    box.close()
+    assert (box.put(4), reader.heard, reader.is_over) == (False, [1, 2, 3], True)
+    late = Hearing()
+    box.hand_to(late)
+    assert late.is_over
+
+
 def test_a_post_serves_while_there_is_anybody_and_its_thread_ends_with_the_last(
     numbers: Numbers,
 ) -> None:
@@ -122,4 +151,4 @@ def test_all_of_it_works_between_greenlets_as_between_threads() -> None:
         check=False,
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert "6 passed" in ran.stdout
+    assert "7 passed" in ran.stdout

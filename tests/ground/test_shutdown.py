@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from concert.ground.parts import part
 from concert.ground.settings import Settings
 from concert.local.launch import end_session, launch
 from concert.local.processes import local_parts
+from tests.deploy.stack import live_process_command
 from tests.sale import Fan, Sale
 from tests.waiting import wait_until
 
@@ -45,10 +45,7 @@ def free_port() -> int:
 
 def live_command(port: int) -> list[str]:
     """The live process, as the container runs it."""
-    return [
-        *(sys.executable, "-m", "gunicorn", "--worker-class=gevent", f"--bind=127.0.0.1:{port}"),
-        *("--no-control-socket", f"--graceful-timeout={GRACE_SECONDS}", "app:app"),
-    ]
+    return live_process_command(port)
 
 
 def web_command(settings: Settings, port: int) -> list[str]:

@@ -36,7 +36,7 @@ from concert.waiting_room.watch import (
     PlaceWatch,
     Viewer,
 )
-from tests.sale import Fan, Sale, empty_everything
+from tests.sale import Fan, Sale, empty_everything, forget_all
 from tests.waiting import wait_until
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -54,15 +54,17 @@ def instance(settings: Settings) -> ConcertApp:
 
 
 @pytest.fixture
-def port(instance: ConcertApp) -> Iterator[int]:
+def port(instance: ConcertApp, app: ConcertApp) -> Iterator[int]:
     """Where it listens."""
-    app = instance
+    asking, app = app, instance
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield server.server_port
     # Streams whose viewers have gone end with their rooms; until then they ask for their places.
     empty_everything(app)
+    # Whoever has looked at seats through the tests' own app hears of their changes for a while.
+    forget_all(asking)
     wait_until(nobody_watches)
     server.shutdown()
     server.server_close()
@@ -498,6 +500,19 @@ def test_however_much_is_told_of_rooms_looks_at_places_stay_few(
         took = time.monotonic() - begun
         # Joining and leaving are scripts as well, but few.
         assert scripts_run() - before < 5 + took / PAUSE_SECONDS
+
+
+def test_a_crowd_is_asked_about_in_one_question(full: House, app: ConcertApp) -> None:
+    fans = line_up(full, 60)
+    watch = PlaceWatch(app, tick_seconds=0.02)
+    with watching(watch, *fans[1:]) as viewers:
+        before = scripts_run()
+        full.room(paused=True)
+        wait_until(lambda: all(viewer.last.paused for viewer in viewers), seconds=PATIENCE)
+        looked_by = {viewer.due for viewer in viewers}
+        wait_until(lambda: looked_by.isdisjoint({viewer.due for viewer in viewers}))
+        # A tick is one script, and few ticks have passed.
+        assert scripts_run() - before < len(viewers)
 
 
 def scripts_run() -> int:

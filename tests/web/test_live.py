@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Barrier
+from unittest.mock import ANY
+
+import orjson
 
 from concert.factory import create_app
 from concert.ground.database import Database
@@ -57,7 +60,48 @@ def test_a_place_is_told_at_once_and_whenever_it_changes(sale: Sale, visitor: Br
     with stream(visitor.become(fan), f"/live/rooms/main?concert={concert}") as events:
         assert 'data-position="2"' in next(events)
         ahead.call("DELETE", "/v1/enqueues")
-        until(events, 'data-position="1"')
+        told = until(events, "event:moved")
+        assert orjson.loads(told.partition("data:")[2]) == {
+            "position": "1",
+            "place": "1",
+            "ahead": "0",
+            "behind": "0",
+            "start": "2",
+            "passed": "1",
+            "wait": "being measured",
+            "poll": ANY,
+        }
+    wait_until(nobody_watches)
+
+
+def test_what_changes_for_all_who_wait_is_told_whole_with_each_ones_own_numbers(
+    sale: Sale,
+) -> None:
+    sale.room(capacity=1)
+    concert = sale.concert()
+    sale.admitted_fan(concert)
+    fans = [sale.fan() for _ in range(3)]
+    for fan in fans:
+        fan.join(concert)
+    first, second, third = (Browser(sale).become(fan) for fan in fans)
+    with (
+        stream(first, "/live/rooms/main") as of_first,
+        stream(second, "/live/rooms/main") as of_second,
+        stream(third, "/live/rooms/main", "ko") as of_third,
+    ):
+        whole = [next(events) for events in (of_first, of_second, of_third)]
+        for position, told in enumerate(whole, 1):
+            assert f'data-position="{position}"' in told
+            assert f'data-told="ahead">{position - 1}<' in told
+            assert f'data-told="behind">{3 - position}<' in told
+            assert f'max="{position}" value="0"' in told
+        assert "Your place in line" in whole[1] and "Your place in line" not in whole[2]
+        sale.room(paused=True)
+        for position, (events, words) in enumerate(
+            ((of_first, "paused"), (of_second, "paused"), (of_third, "일시 정지")), 1
+        ):
+            told = until(events, f'data-position="{position}"')
+            assert words in told
     wait_until(nobody_watches)
 
 
@@ -71,8 +115,8 @@ def test_the_turn_is_told_with_the_way_in(sale: Sale, visitor: Browser) -> None:
         next(events)
         inside.call("DELETE", "/v1/enqueues")
         sale.admit()
-        until(events, 'data-status="admitted"')
-        assert next(events) == f"event:turn\ndata:/concerts/{concert}/seats\n\n"
+        told = until(events, 'data-status="admitted"')
+        assert told.endswith(f"\n\nevent:turn\ndata:/concerts/{concert}/seats\n\n")
     wait_until(nobody_watches)
 
 
