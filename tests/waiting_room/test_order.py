@@ -219,7 +219,7 @@ def sale_begins_anew(slug: str) -> None:
 # Joining, ticks, holding, giving back and leaving, all at once.
 
 
-def rush(sale: Sale, four: Crew, altered: Altered | None = None) -> tuple[int, int]:
+def rush(sale: Sale, crew: Crew, altered: Altered | None = None) -> tuple[int, int]:
     """How many people are inside and hold nothing, and how many seats are free, after a storm of them all."""
     sale.room(capacity=1000, admit_per_minute=1_000_000)
     concert = sale.concert(capacity=20)
