@@ -174,7 +174,14 @@ class Wholes:
     def wait_words(self, code: str, place: Place, doors: Doors) -> str:
         """How long somebody may have to wait, in words."""
         seconds = place.estimated_wait_seconds
-        which = (code, doors.state, None if seconds is None else rough(seconds))
+        between = place.estimated_wait_range
+        which = (
+            code,
+            doors.state,
+            None if seconds is None else rough(seconds),
+            between and tuple(rough(one) for one in between),
+            place.seats and place.seats.state,
+        )
         words = self._words.get(which)
         if words is None:
             with speaking(self._app, code):
@@ -200,7 +207,19 @@ class _Anyone:
             raise RuntimeError(
                 f"{name} is one viewer's own, and this is rendered for all: use `told`"
             )
+        if name == "seats" and self._place.seats is not None:
+            return _StateOnly(self._place.seats.state)
         return getattr(self._place, name)
+
+
+class _StateOnly:
+    """The seats behind a room, for what is rendered for all: how many there are changes all the time."""
+
+    def __init__(self, state: str) -> None:
+        self.state = state
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(f"how many are {name} changes all the time: use `told`")
 
 
 def _ended(status: str) -> bytes:
