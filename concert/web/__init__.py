@@ -11,6 +11,7 @@ from concert.web import (
     checkout,
     door,
     formats,
+    greeting,
     language,
     live,
     me,
@@ -38,5 +39,6 @@ def register(app: Flask, settings: Settings) -> None:
     door.init_door(app, settings)
     staff_door.init_staff_door(app)
     live.init_live(app)
+    greeting.init_greeting(app)
     for feature in FEATURES:
         app.register_blueprint(feature.pages)

@@ -53,6 +53,8 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 SMALLEST_COMPRESSED = 1000
+# In so many lines somebody is looked for, whatever the cookies say.
+MOST_ROOMS = 5
 # A token that is older than this is renewed by the next page, so that whoever comes back
 # now and then stays who they are.
 RENEWED_AFTER_SECONDS = 86_400
@@ -258,8 +260,30 @@ def live_hold() -> Reservation | None:
     shown = (request.view_args or {}).get("reservation_id")
     if held is None or held.reservation_id == shown:
         return None
-    g.web_holds = True
+    shows_a_clock()
     return held
+
+
+def tells_of(room: str) -> None:
+    """This page says itself how its reader stands in this room: no bar needs to."""
+    g.web_tells_of = room
+
+
+def kept_queue_tokens() -> list[QueueToken]:
+    """The places in line that this device knows, but for those that the page itself tells of."""
+    rooms = sorted(
+        name.removeprefix(QUEUE_COOKIE)
+        for name in request.cookies
+        if name.startswith(QUEUE_COOKIE)
+        and name.removeprefix(QUEUE_COOKIE) != g.get("web_tells_of")
+    )
+    tokens = (kept_queue_token(room) for room in rooms[:MOST_ROOMS])
+    return [token for token in tokens if token is not None]
+
+
+def shows_a_clock() -> None:
+    """What this page shows runs out: going back must not show it as it was."""
+    g.web_holds = True
 
 
 def new_form_key() -> str:

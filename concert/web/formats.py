@@ -5,9 +5,11 @@ Days and times are told in the venue's time zone (``CONCERT_TIMEZONE``).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_datetime
@@ -22,6 +24,13 @@ from concert.ground.settings import Settings
 from concert.web.language import TONGUES, language, tongue
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
+# How a wait is rounded: up to so many seconds, in which unit, to how many of it.
+ROUNDED = (
+    (30 * MINUTE, MINUTE, 1),
+    (HOUR, MINUTE, 5),
+    (2 * HOUR, MINUTE, 10),
+    (2 * DAY, HOUR, 1),
+)
 
 
 def init_formats(app: Flask) -> None:
@@ -157,6 +166,62 @@ def rough(seconds: float) -> tuple[int, int]:
         return MINUTE, 0
     unit = MINUTE if seconds < 55 * MINUTE else HOUR if seconds < DAY else DAY
     return unit, round(seconds / unit)
+
+
+def between(seconds: tuple[float, float]) -> str:
+    """A wait from the least to the most: ``10 to 14 minutes``; rounded outwards, so that it holds."""
+    unit, least, most = spread(seconds)
+    if not most:
+        return str(_("less than a minute"))
+    return str(_least_to_most(unit, least, most) if least else _up_to(unit, most))
+
+
+def spread(seconds: tuple[float, float]) -> tuple[int, int, int]:
+    """The seconds of the unit that such a wait is told in, the least and the most of it; 0 for less than a minute."""
+    low, high = seconds
+    if high < 50:
+        return MINUTE, 0, 0
+    unit, step = next(((unit, step) for upto, unit, step in ROUNDED if high <= upto), (DAY, 1))
+    least = math.floor(low / unit / step) * step
+    return unit, least, math.ceil(high / unit / step) * step
+
+
+def _least_to_most(unit: int, least: int, most: int) -> Any:
+    if unit == MINUTE:
+        return ngettext(
+            "%(least)s to %(num)s minute", "%(least)s to %(num)s minutes", most, least=least
+        )
+    if unit == HOUR:
+        return ngettext(
+            "%(least)s to %(num)s hour", "%(least)s to %(num)s hours", most, least=least
+        )
+    return ngettext("%(least)s to %(num)s day", "%(least)s to %(num)s days", most, least=least)
+
+
+def _up_to(unit: int, most: int) -> Any:
+    if unit == MINUTE:
+        return ngettext("up to %(num)s minute", "up to %(num)s minutes", most)
+    if unit == HOUR:
+        return ngettext("up to %(num)s hour", "up to %(num)s hours", most)
+    return ngettext("up to %(num)s day", "up to %(num)s days", most)
+
+
+def clock_in(seconds: float) -> str:
+    """About when a wait of so many seconds is over: ``about 8:41 PM``; nothing for a wait below two minutes."""
+    over = moment_in(seconds)
+    return "" if over is None else str(_("about %(time)s", time=when(over)))
+
+
+def moment_in(seconds: float) -> datetime | None:
+    """When a wait of so many seconds is over; None for one below two minutes.
+
+    The further off, the rounder: to a minute within half an hour, to five within two hours.
+    """
+    if seconds < 2 * MINUTE:
+        return None
+    step = MINUTE if seconds <= 30 * MINUTE else 5 * MINUTE if seconds <= 2 * HOUR else 15 * MINUTE
+    moment_of_it = datetime.now(UTC) + timedelta(seconds=seconds)
+    return datetime.fromtimestamp(round(moment_of_it.timestamp() / step) * step, UTC)
 
 
 def millis(value: datetime) -> int:

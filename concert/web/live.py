@@ -27,10 +27,17 @@ from concert.waiting_room.doors import Doors, doors_of
 from concert.waiting_room.service import Place
 from concert.waiting_room.watch import OVER, OWN, is_over, shared_facts, watched
 from concert.web.door import new_pages, require_queue_token
-from concert.web.formats import rough
+from concert.web.formats import moment_in, rough, spread
 from concert.web.language import TONGUES, language, speaking
 from concert.web.seats import seats_told
-from concert.web.waiting_room import concert_id_behind, start_of, told_of, wait_words, way_in
+from concert.web.waiting_room import (
+    concert_id_behind,
+    shared_words,
+    start_of,
+    told_of,
+    way_in,
+    words_of,
+)
 
 pages = new_pages("live")
 
@@ -39,10 +46,27 @@ RESYNC = encoded(("resync", "-"))
 MOST_KEPT = 500
 # Stands in a whole where what is each one's own belongs. No page has such a character.
 MARK = "\x00"
-MARKS = {
-    name: f"{MARK}{name}{MARK}"
-    for name in ("position", "place", "ahead", "behind", "wait", "start", "passed", "poll")
-}
+TOLD = (
+    "position",
+    "place",
+    "ahead",
+    "behind",
+    "start",
+    "passed",
+    "poll",
+    "wait",
+    "at",
+    "chance",
+    "free",
+    "held",
+    "sold",
+    "free_width",
+    "held_width",
+    "sold_width",
+    "free_from",
+    "all",
+)
+MARKS = {name: f"{MARK}{name}{MARK}" for name in TOLD}
 
 
 @pages.get("/live/rooms/<slug>")
@@ -124,7 +148,7 @@ class PlaceTold:
             self._facts = None
             whole = self._wholes.admitted(self._code, seen, self._way_in)
             return encoded(("", whole), ("turn", self._way_in)), False
-        words = self._wholes.wait_words(self._code, seen, doors)
+        words = self._wholes.words(self._code, seen, doors)
         told = told_of(seen, self._start, self._code, words)
         facts = (shared_facts(seen), doors)
         if facts == self._facts:
@@ -139,7 +163,7 @@ class Wholes:
     def __init__(self, app: Flask) -> None:
         self._app = app
         self._waiting: dict[Any, list[str]] = {}
-        self._words: dict[Any, str] = {}
+        self._words: dict[Any, dict[str, str]] = {}
 
     def waiting(
         self,
@@ -171,21 +195,20 @@ class Wholes:
         told = dict.fromkeys(MARKS, "") | {"poll": str(place.poll_after_seconds)}
         return self._rendered(code, place=place, told=told, way_in=way_in, now=datetime.now(UTC))
 
-    def wait_words(self, code: str, place: Place, doors: Doors) -> str:
-        """How long somebody may have to wait, in words."""
-        seconds = place.estimated_wait_seconds
-        between = place.estimated_wait_range
+    def words(self, code: str, place: Place, doors: Doors) -> dict[str, str]:
+        """How long one may have to wait, and how it looks for them, in words."""
+        seconds, between = place.estimated_wait_seconds, place.estimated_wait_range
         which = (
             code,
             doors.state,
-            None if seconds is None else rough(seconds),
-            between and tuple(rough(one) for one in between),
-            place.seats and place.seats.state,
+            None if seconds is None else (rough(seconds), moment_in(seconds)),
+            between and spread(between),
+            place.chance,
         )
         words = self._words.get(which)
         if words is None:
             with speaking(self._app, code):
-                words = wait_words(place, doors)
+                words = words_of(place, doors)
             self._words = _room_in(self._words)
             self._words[which] = words
         return words
@@ -193,6 +216,7 @@ class Wholes:
     def _rendered(self, code: str, **shown: Any) -> str:
         with speaking(self._app, code):
             template = self._app.jinja_env.get_template("waiting_room/_place.html")
+            shown.update(shared_words(shown["place"]))
             return template.render(language=code, tongue=TONGUES[code], **shown)
 
 

@@ -34,6 +34,7 @@ from concert.ground.fanout import Fact
 from concert.ground.parts import part
 from concert.ground.settings import Settings
 from concert.ground.streams import encoded
+from concert.overview.sales import sale_of
 from concert.reservations.service import (
     STATES,
     Reservation,
@@ -41,14 +42,13 @@ from concert.reservations.service import (
     hold_best_seats,
     hold_seats,
     reservations_of,
-    seat_counts,
     seat_prices,
 )
 from concert.reservations.snapshots import Reading, SeatSnapshots, seats_lately
 from concert.waiting_room import service as waiting_room
 from concert.waiting_room.service import Visit
 from concert.waiting_room.tokens import QueueToken
-from concert.web.door import go_to, new_pages, private, queue_token, render
+from concert.web.door import go_to, new_pages, private, queue_token, render, tells_of
 from concert.web.language import language, speaking
 from concert.web.waiting_room import room_url
 
@@ -70,7 +70,7 @@ def dates(concert_id: int) -> Response:
             "seats/dates.html",
             concert=concert,
             bookable=bookable,
-            counts=seat_counts([performance.performance_id for performance in bookable]),
+            sale=sale_of(concert_id),
             visit=visit,
             map_url=map_url,
         )
@@ -194,6 +194,9 @@ def _page(
         "concert": concert,
         "performance": performance,
         "seat_map": _map(performance, reading, user_id, **marks),
+        # What can be done here, in a word; seat-map.js keeps it true.
+        "state": "open" if free else "all_held" if "h" in reading.letters else "sold_out",
+        "others": [one for one in concert.bookable(datetime.now(UTC)) if one != performance],
         "refused": refused,
         "limit": part(Settings).max_seats_per_user,
         "visit": visit,
@@ -273,6 +276,7 @@ def _performance(concert: Concert, date: str) -> Performance:
 
 def _visit(concert: Concert) -> Visit | None:
     """The visitor's visit, or None for somebody whose turn it is not."""
+    tells_of(concert.room)
     token: QueueToken | None = queue_token(concert.room)
     if token is None:
         return None

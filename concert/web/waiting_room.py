@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +16,7 @@ from concert.waiting_room import service
 from concert.waiting_room.doors import Doors, doors_of
 from concert.waiting_room.records import Room
 from concert.waiting_room.rooms import room_of, room_state
+from concert.waiting_room.seats import SeatsBehind
 from concert.waiting_room.service import Place
 from concert.waiting_room.tokens import QueueToken
 from concert.web.door import (
@@ -27,9 +29,10 @@ from concert.web.door import (
     private,
     queue_token,
     render,
+    tells_of,
     user_or_new,
 )
-from concert.web.formats import number_in, roughly
+from concert.web.formats import between, clock_in, number_in, roughly
 from concert.web.language import language
 
 pages = new_pages("waiting_room")
@@ -45,7 +48,7 @@ def room(slug: str) -> Response:
     if place is not None and place.status == "admitted":
         return go_to(way_in(concert_id))
     shown = _nowhere(room, concert_id) if place is None else place_shown(place, concert_id)
-    shown.update(room=room, concert=concert, room_state=room_state(slug))
+    shown.update(room=room, concert=concert)
     return private(render("waiting_room/page.html", **shown))
 
 
@@ -58,7 +61,10 @@ def join(slug: str) -> Response:
     keep_queue_token(place.token)
     if place.position:
         keep_for_a_day(_start_cookie(slug), str(place.position))
-    return go_to(room_url(slug, concert_behind(slug)))
+    concert = concert_behind(slug)
+    if concert:
+        keep_for_a_day(wanted_cookie(slug), str(concert.concert_id))
+    return go_to(room_url(slug, concert))
 
 
 @pages.post("/rooms/<slug>/leave")
@@ -89,7 +95,7 @@ def place(slug: str) -> Response:
 def status(slug: str) -> Response:
     """How a room is, for anybody; a proxy may keep it for a second."""
     shown = _nowhere(room_of(slug), None)
-    response = render("waiting_room/_status.html", **shown, room_state=room_state(slug))
+    response = render("waiting_room/_status.html", **shown)
     response.headers["Cache-Control"] = "public, max-age=1"
     return response
 
@@ -102,14 +108,26 @@ def place_shown(place: Place, concert_id: int | None) -> dict[str, Any]:
         "place": place,
         "slug": slug,
         "concert_id": concert_id,
-        "told": told_of(place, start_of(slug), language(), wait_words(place, doors)),
+        "told": told_of(place, start_of(slug), language(), words_of(place, doors)),
         "way_in": way_in(concert_id),
         "doors": doors,
+        **shared_words(place),
     }
 
 
-def told_of(place: Place, start: int, code: str, wait: str) -> dict[str, str]:
-    """What of a place is its owner's own, in words; ``start`` is where they began, 0 where nobody knows."""
+def shared_words(place: Place) -> dict[str, Any]:
+    """What of a place is the same for all who wait there, for a template."""
+    return {
+        "seats_state": place.seats.state if place.seats else "open",
+        "message": said(place.message),
+    }
+
+
+def told_of(place: Place, start: int, code: str, words: Mapping[str, str]) -> dict[str, str]:
+    """What of a place is its owner's own, or changes all the time: the `told` of templates.
+
+    ``start`` is where they began, 0 where nobody knows; ``words`` are those of :func:`words_of`.
+    """
     position = place.position or 0
     start = max(start, position, 1)
     return {
@@ -117,17 +135,54 @@ def told_of(place: Place, start: int, code: str, wait: str) -> dict[str, str]:
         "place": number_in(code, position),
         "ahead": number_in(code, max(0, position - 1)),
         "behind": number_in(code, max(0, place.waiting - position)),
-        "wait": wait,
         "start": str(start),
         "passed": str(start - position),
         "poll": str(place.poll_after_seconds),
+        **seats_told_of(place.seats, code),
+        **words,
     }
+
+
+def seats_told_of(seats: SeatsBehind | None, code: str) -> dict[str, str]:
+    """How many seats there are of each kind, in numbers and for the bar that shows them."""
+    free, held, sold = (seats.free, seats.held, seats.sold) if seats else (0, 0, 0)
+    return {
+        "free": number_in(code, free),
+        "held": number_in(code, held),
+        "sold": number_in(code, sold),
+        "free_width": str(free),
+        "held_width": str(held),
+        "sold_width": str(sold),
+        "free_from": str(held + sold),
+        "all": str(free + held + sold or 1),
+    }
+
+
+def words_of(place: Place, doors: Doors) -> dict[str, str]:
+    """How long somebody may have to wait, until when about, and how it looks for them, in words."""
+    seconds = place.estimated_wait_seconds
+    return {
+        "wait": wait_words(place, doors),
+        "at": clock_in(seconds) if seconds and doors.state == "open" else "",
+        "chance": chance_words(place.chance),
+    }
+
+
+def chance_words(chance: str | None) -> str:
+    """How it looks for a seat, in plain words; nothing where nobody can say, or there is none."""
+    if chance == "likely":
+        return str(_("You will likely find a seat."))
+    if chance == "maybe":
+        return str(_("There may be a seat for you."))
+    return str(_("As things are, a seat for you is unlikely.")) if chance == "unlikely" else ""
 
 
 def wait_words(place: Place, doors: Doors) -> str:
     """How long somebody may have to wait, in words."""
     if doors.state == "paused":
         return str(_("paused"))
+    if place.estimated_wait_range is not None:
+        return between(place.estimated_wait_range)
     if place.estimated_wait_seconds is not None:
         return roughly(place.estimated_wait_seconds)
     return str(_("after the doors open") if doors.state == "later" else _("being measured"))
@@ -135,7 +190,12 @@ def wait_words(place: Place, doors: Doors) -> str:
 
 def _nowhere(room: Room, concert_id: int | None) -> dict[str, Any]:
     """What the template of somebody without a place needs."""
+    state = room_state(room.slug)
     return {
+        "room_state": state,
+        "seats": state.seats,
+        "seats_state": state.seats.state if state.seats else "open",
+        "message": said(room.message),
         "place": None,
         "slug": room.slug,
         "concert_id": concert_id,
@@ -149,6 +209,7 @@ def my_place(slug: str) -> Place | None:
     Raises:
         Unavailable: Redis cannot be reached.
     """
+    tells_of(slug)
     token = queue_token(slug)
     place = None if token is None else _place_or_none(token)
     if token is not None and (place is None or place.status == "expired"):
@@ -192,6 +253,20 @@ def way_in(concert_id: int | None) -> str:
     if concert_id is None:
         return url_for("concerts.home")
     return url_for("seats.dates", concert_id=concert_id)
+
+
+def said(message: Mapping[str, str] | None) -> tuple[str, str] | None:
+    """What the organiser says: the words in the reader's language where there are any, and their language."""
+    spoken = {code: text for code, text in (message or {}).items() if text}
+    if not spoken:
+        return None
+    code = language() if language() in spoken else next(iter(spoken))
+    return spoken[code], code
+
+
+def wanted_cookie(slug: str) -> str:
+    """The name of the cookie that remembers for which concert somebody stands in this line."""
+    return f"wanted-{slug}"
 
 
 def _start_cookie(slug: str) -> str:

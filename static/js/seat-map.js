@@ -36,6 +36,7 @@ function update(announce) {
     const seats = map.querySelectorAll(`.seat[data-state=${number.dataset.count}]`);
     number.textContent = seats.length.toLocaleString();
   }
+  offerWhatCanBe();
   const boxes = inputs().filter((input) => input.checked && !input.disabled);
   chosen = new Set(boxes.map((input) => input.value));
   const text = document.getElementById("tray-text");
@@ -44,6 +45,13 @@ function update(announce) {
     : text.dataset.none;
   const amount = boxes.reduce((sum, input) => sum + Number(input.dataset.price), 0);
   document.getElementById("tray-amount").textContent = boxes.length ? won(amount) : "";
+}
+
+// Where nothing is free nothing is offered, and what can be done is said; until a seat comes back.
+function offerWhatCanBe() {
+  const any = (state) => map.querySelector(`.seat[data-state=${state}]`);
+  const state = any("available") ? "open" : any("held") ? "all_held" : "sold_out";
+  for (const part of document.querySelectorAll("[data-when]")) part.hidden = !part.dataset.when.split(" ").includes(state);
 }
 
 // Says which chosen seats others have taken since the last choice, all of them by number; and

@@ -4,6 +4,7 @@
 const SILENCE_MS = 17000; // two heartbeats and a moment
 const MOST_PAUSE_MS = 30000;
 const PATIENCE_MS = 8000; // with one question
+const SAID_OF = { open: "open", all_held: "allHeld", sold_out: "soldOut", ended: "ended" };
 const line = document.getElementById("line");
 const place = document.getElementById("place");
 const connection = document.getElementById("connection");
@@ -26,6 +27,7 @@ let looking = null; // the question that is on its way
 let turnUrl = null;
 let audio = null;
 let spoken = null;
+let saidLast = null; // of the seats and by the organiser, at the last look
 
 function setConnection(state) {
   if (!connection || connection.dataset.state === state) return;
@@ -55,18 +57,40 @@ function move(told) {
   }
   const progress = shown.querySelector(".place-progress");
   if (progress) Object.assign(progress, { max: told.start, value: told.passed, textContent: `${told.passed} / ${told.start}` });
+  const bar = shown.querySelector(".counts-bar");
+  if (bar) {
+    bar.setAttribute("viewBox", `0 0 ${told.all} 1`);
+    for (const [kind, from, width] of [
+      ["sold", 0, told.sold_width],
+      ["held", told.sold_width, told.held_width],
+      ["available", told.free_from, told.free_width],
+    ]) {
+      const part = bar.querySelector(`.counts-${kind}`);
+      part.setAttribute("x", from);
+      part.setAttribute("width", width);
+    }
+  }
   shown.dataset.position = told.position;
   shown.dataset.poll = told.poll;
 }
 
-// Says the place aloud now and then, not at every change.
+// Says the place aloud now and then, not at every change; what the seats have come to and what the
+// organiser says, once when it changes.
 function speak() {
-  const position = current()?.dataset.position;
-  if (!position || !say) return;
+  const shown = current();
+  if (!shown || !say) return;
+  const { position, seats } = shown.dataset;
+  const message = shown.querySelector(".message-words")?.textContent ?? "";
+  const words = [];
+  if (saidLast && saidLast.seats !== seats) words.push(say.dataset[SAID_OF[seats]]);
+  if (saidLast && message && saidLast.message !== message) words.push(say.dataset.message.replace("{words}", message));
+  saidLast = { seats, message };
   const now = Date.now();
-  if (spoken && (spoken.position === position || now - spoken.at < 30000)) return;
-  spoken = { position, at: now };
-  say.textContent = say.dataset.place.replace("{n}", Number(position).toLocaleString());
+  if (position && !(spoken && (spoken.position === position || now - spoken.at < 30000))) {
+    spoken = { position, at: now };
+    words.push(say.dataset.place.replace("{n}", Number(position).toLocaleString()));
+  }
+  if (words.length) say.textContent = words.join(" ");
 }
 
 // Looks where the place stands; false where nobody answers. Errors are no part of the page: it says
@@ -232,7 +256,12 @@ if (placeUrl) {
 } else {
   // Nothing changes here by itself; how the room is, is looked up when somebody comes back.
   const status = document.getElementById("room-status");
-  document.addEventListener("visibilitychange", () => {
-    if (status && !document.hidden) htmx.ajax("GET", status.dataset.statusUrl, { target: "#room-status" });
+  const seats = () => status.querySelector("[data-seats]")?.dataset.seats;
+  document.addEventListener("visibilitychange", async () => {
+    if (!status || document.hidden) return;
+    const before = seats();
+    await htmx.ajax("GET", status.dataset.statusUrl, { target: "#room-status" });
+    // What can be done has changed with it: another button, or none.
+    if (seats() && seats() !== before) location.reload();
   });
 }

@@ -10,6 +10,8 @@ from typing import Any
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from concert.ground.parts import keep
+from concert.overview.sales import RememberedSales
 from concert.web.door import QUEUE_COOKIE, USER_COOKIE
 from tests.sale import Fan, Sale
 
@@ -67,7 +69,8 @@ class Browser:
         self.language = language
 
     def open(self, path: str, **options: Any) -> TestResponse:
-        """Open a page."""
+        """Open a page, as it is a second later than whatever was looked at before."""
+        keep(self.client.application, RememberedSales())
         headers = {"Accept-Language": self.language, **options.pop("headers", {})}
         # A request borrows the context that the test runs in, and what it keeps there.
         with self.sale.app.app_context():
