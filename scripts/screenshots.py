@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import json
 import os
 import sys
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -75,6 +77,7 @@ class Fan:
     service: Service
     token: str
     queue_tokens: dict[str, str] = field(default_factory=dict)
+    wanted: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def new(cls, service: Service, name: str = "Yuna") -> Fan:
@@ -117,6 +120,7 @@ class Fan:
         """What the browser keeps of this."""
         kept = {"concert_user": self.token}
         kept |= {f"concert_queue_{room}": token for room, token in self.queue_tokens.items()}
+        kept |= {f"wanted-{room}": str(concert) for room, concert in self.wanted.items()}
         return [
             {"name": name, "value": value, "url": self.service.address}
             for name, value in kept.items()
@@ -172,6 +176,7 @@ class Stage:
     bought_seats: Iterator[int]
     organiser: Colleague
     door: int
+    rooms: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
 
 Way = Callable[[Stage], tuple[Fan | Colleague | None, str]]
@@ -187,6 +192,124 @@ def in_line(stage: Stage) -> tuple[Fan | None, str]:
     fan = Fan.new(stage.service)
     place = fan.join(stage.crowded)
     return fan, f"/rooms/{place['room']}?concert={stage.crowded}"
+
+
+def a_sale(
+    stage: Stage,
+    title: str,
+    seats: int = 2,
+    *,
+    price: int = 0,
+    room: dict[str, Any] | None = None,
+    **sales: Any,
+) -> tuple[int, str, str]:
+    """A concert of this picture's own behind a room of its own: its number, its room and its date."""
+    slug = f"room-{next(stage.rooms)}"
+    stage.service.organise(
+        "PUT", f"/v1/rooms/{slug}", {"capacity": 1000, "admit_per_minute": 100_000, **(room or {})}
+    )
+    starts_at = (datetime.now(UTC) + timedelta(days=40)).replace(hour=10, minute=0).isoformat()
+    date = {"starts_at": starts_at, "price": price, "capacity": seats, **sales}
+    body = {"title": title, "venue": "Blue Hall, Seoul", "room": slug, "dates": [date]}
+    made = stage.service.organise("POST", "/v1/concerts", body)
+    ends = time.monotonic() + 15
+    # A room that was in front of nothing a moment ago lets everybody in until its seats are counted.
+    while not stage.service.call("GET", f"/v1/rooms/{slug}")["seats"]["free"]:
+        if time.monotonic() > ends:
+            raise TimeoutError("the seats are not counted")
+        time.sleep(0.1)
+    return int(made["id"]), slug, made["dates"][0]["date"]
+
+
+def until(fan: Fan, slug: str, is_so: Callable[[dict[str, Any]], bool]) -> None:
+    """Wait until somebody's place is as it should be."""
+    ends = time.monotonic() + 15
+    while not is_so(fan.service.call("GET", "/v1/enqueues", fan.queue_tokens[slug])):
+        if time.monotonic() > ends:
+            raise TimeoutError("the place is not as it should be")
+        time.sleep(0.1)
+
+
+def inside(stage: Stage, concert: int, slug: str) -> Fan:
+    """Somebody whose turn it is."""
+    fan = Fan.new(stage.service)
+    fan.join(concert)
+    until(fan, slug, lambda place: place["status"] == "admitted")
+    return fan
+
+
+def with_nothing_free(stage: Stage, *, sold: bool, look: str) -> tuple[Fan | None, str]:
+    """What a line, a map and a concert look like where nothing is free."""
+    concert, slug, date = a_sale(stage, "Paper Moon")
+    first, other = inside(stage, concert, slug), inside(stage, concert, slug)
+    first.hold(concert, slug, [1], date)
+    first.hold(concert, slug, [2], date)
+    if sold:
+        first.pay(concert, slug, 1, date)
+        first.pay(concert, slug, 2, date)
+    if look == "map":
+        return other, f"/concerts/{concert}/seats/{date}"
+    waiting = [Fan.new(stage.service) for _ in range(6)]
+    for fan in waiting:
+        fan.join(concert)
+    until(
+        waiting[3],
+        slug,
+        lambda place: place["seats"]["state"] == ("sold_out" if sold else "all_held"),
+    )
+    at_the_line = f"/rooms/{slug}?concert={concert}"
+    ways = {
+        "line": (waiting[3], at_the_line),
+        "join": (None, at_the_line),
+        "concert": (None, f"/concerts/{concert}"),
+    }
+    return ways[look]
+
+
+def nothing_free(look: str, *, sold: bool) -> Way:
+    """The same, as a page."""
+    return lambda stage: with_nothing_free(stage, sold=sold, look=look)
+
+
+def the_line_is_closed(stage: Stage) -> tuple[Fan | None, str]:
+    """Somebody in line when the sale ends."""
+    closes = datetime.now(UTC) + timedelta(seconds=3)
+    concert, slug, _ = a_sale(
+        stage, "Paper Moon", room={"paused": True}, sales_close_at=closes.isoformat()
+    )
+    fan = Fan.new(stage.service)
+    fan.join(concert)
+    until(fan, slug, lambda place: place["status"] == "expired")
+    return fan, f"/rooms/{slug}?concert={concert}"
+
+
+def told_by_the_organiser(stage: Stage) -> tuple[Fan | None, str]:
+    """A line that moves, with a wait that is known, and a message to it."""
+    said = {
+        "en": "The support act has been changed: Paper Boats play at seven. Doors as announced.",
+        "ko": "오프닝 공연이 바뀌었어요. 종이배가 7시에 무대에 올라요. 입장 시간은 그대로예요.",
+    }
+    concert, slug, _ = a_sale(
+        stage, "Night Train", 120, room={"capacity": 40, "admit_per_minute": 20, "message": said}
+    )
+    line = [Fan.new(stage.service) for _ in range(40)]
+    for fan in line:
+        fan.join(concert)
+    until(line[30], slug, lambda place: place["estimated_wait_range"] is not None)
+    return line[30], f"/rooms/{slug}?concert={concert}"
+
+
+def greeted(path: str, *, turn: bool) -> Way:
+    """A page of somebody who stands in a line, or whose turn it is."""
+
+    def way(stage: Stage) -> tuple[Fan | None, str]:
+        concert, slug, _ = a_sale(stage, "Paper Moon", 5, room={} if turn else {"paused": True})
+        fan = inside(stage, concert, slug) if turn else Fan.new(stage.service)
+        fan.join(concert)
+        fan.wanted[slug] = concert
+        return fan, path
+
+    return way
 
 
 def on_the_map(stage: Stage) -> tuple[Fan | None, str]:
@@ -263,6 +386,16 @@ PAGES: dict[str, Way] = {
     "not-a-ticket": nobody("/tickets/verify/no-such-code"),
     "me": with_name,
     "not-found": nobody("/no-such-page"),
+    "line-message": told_by_the_organiser,
+    "line-all-held": nothing_free("line", sold=False),
+    "line-sold-out": nothing_free("line", sold=True),
+    "line-sold-out-join": nothing_free("join", sold=True),
+    "line-ended": the_line_is_closed,
+    "concert-sold-out": nothing_free("concert", sold=True),
+    "seat-map-all-held": nothing_free("map", sold=False),
+    "seat-map-sold-out": nothing_free("map", sold=True),
+    "greeting-waiting": greeted("/wallet", turn=False),
+    "greeting-turn": greeted("/wallet", turn=True),
     "staff-ask": nobody("/staff"),
     "staff-link": a_link,
     "staff-devices": organiser("/staff"),
