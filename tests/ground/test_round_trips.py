@@ -10,9 +10,10 @@ import pytest
 
 from concert.factory import ConcertApp, create_app
 from concert.ground.database import Database
-from concert.ground.parts import part
+from concert.ground.parts import keep, part
 from concert.ground.redis_client import Client
 from concert.ground.settings import Settings
+from concert.overview.sales import RememberedSales
 from tests.ground.wire import Wire
 from tests.sale import Fan, Sale
 from tests.servers import temporary_directory
@@ -167,6 +168,48 @@ def test_a_hold_costs_a_page_one_round_trip_and_nobody_else_pays_for_it(
         "known": 1,
         "holding": 1,
     }
+
+
+def test_at_eight_o_clock_the_front_page_and_a_concert_cost_a_stranger_nothing(
+    sale: Sale, counted_app: ConcertApp, wire: Wire
+) -> None:
+    concert = sale.concert()
+    stranger = counted_app.test_client()
+    # What is read for the first of them is told to all, for longer than this test takes.
+    with counted_app.app_context():
+        keep(counted_app, RememberedSales(seconds=60))
+    paths = ("/", f"/concerts/{concert}")
+    for path in paths:
+        assert stranger.get(path).status_code == 200
+    before = redis_calls(counted_app)
+    with wire.counted() as found:
+        for path in paths * 3:
+            assert "Winter Songs" in stranger.get(path).text
+    assert found == [0]
+    assert redis_calls(counted_app) == before
+
+
+def test_a_greeting_costs_somebody_in_line_one_call_of_redis_and_nothing_of_postgresql(
+    sale: Sale, counted_app: ConcertApp, wire: Wire
+) -> None:
+    sale.room(capacity=1)
+    concert = sale.concert()
+    sale.admitted_fan(concert)
+    fan = sale.fan()
+    fan.join(concert)
+    keep(counted_app, RememberedSales(seconds=60))
+    visitor = Browser(Sale(counted_app)).become(fan).client
+    visitor.set_cookie("wanted-main", str(concert))
+    trips, calls = [], []
+    for _ in range(WARM + 5):
+        before = redis_calls(counted_app)
+        with wire.counted() as found:
+            assert "in line for Winter Songs" in visitor.get("/").text
+        calls.append(redis_calls(counted_app) - before)
+        trips += found
+    assert set(calls[1:]) == {1}
+    # What is held is asked once for a whole page.
+    assert usual(trips[WARM:]) == 1
 
 
 def test_the_counter_counts_what_is_sent_in_turns_and_not_what_is_sent_together(
