@@ -175,11 +175,14 @@ class Halls:
     sale: HttpSale
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
-    def open(self, **settings: Any) -> Hall:
-        """A hall of 50 seats on sale now; its room lets in as fast as its capacity allows."""
+    def open(self, date: dict[str, Any] | None = None, **settings: Any) -> Hall:
+        """A hall of 50 seats on sale now, unless ``date`` says otherwise.
+
+        Its room lets in as fast as its capacity allows.
+        """
         slug = f"hall-{next(self._numbers)}"
         self.sale.room(slug, **{"admit_per_minute": 60_000, **settings})
-        return Hall(self.sale, slug, self.sale.concert(room=slug, price=PRICE))
+        return Hall(self.sale, slug, self.sale.concert(room=slug, price=PRICE, **(date or {})))
 
 
 def settings_of(app: ConcertApp) -> Settings:

@@ -74,7 +74,12 @@ def test_where_all_is_held_the_line_says_that_some_may_come_back_and_no_time(
     ("language", "button", "before", "after"),
     [
         ("en", "Stand by for a seat", "Whoever joins now stands by", "You are standing by."),
-        ("ko", "취소 좌석 기다리기", "취소된 좌석을 기다리게 돼요", "취소된 좌석을 기다리는 중이에요."),
+        (
+            "ko",
+            "취소 좌석 기다리기",
+            "취소된 좌석을 기다리게 돼요",
+            "취소된 좌석을 기다리는 중이에요.",
+        ),
     ],
 )
 def test_in_a_sold_out_line_joining_is_standing_by_and_the_button_says_so_before(
@@ -241,7 +246,9 @@ def test_a_map_with_nothing_free_says_so_and_offers_nothing_that_cannot_succeed(
 
 def offered(page: Document) -> set[str]:
     """What is there to be seen of what hangs on the state of the seats."""
-    return {one["data-when"] for _, one in page.elements if "data-when" in one and "hidden" not in one}
+    return {
+        one["data-when"] for _, one in page.elements if "data-when" in one and "hidden" not in one
+    }
 
 
 def test_the_choice_of_dates_says_which_are_sold_out_and_which_are_held(
@@ -287,7 +294,9 @@ def test_home_the_concert_the_dates_and_the_api_tell_the_same(
     for fan, day in zip(inside, days, strict=True):
         assert fan.hold(concert, 1, date=day).status_code == 200
     assert told() == ("all_held", "on_sale")
-    assert "All seats are being paid for right now" in looking.read(f"/concerts/{concert}/seats").text
+    assert (
+        "All seats are being paid for right now" in looking.read(f"/concerts/{concert}/seats").text
+    )
     for fan, day in zip(inside, days, strict=True):
         assert fan.pay(concert, 1, date=day).status_code == 200
     sale.count_seats()
@@ -319,7 +328,9 @@ def test_whoever_waits_is_greeted_with_it_and_so_is_whose_turn_it_is(
     assert "greeting" not in new_visitor().open("/").text
 
 
-def test_a_hold_is_greeted_before_a_turn_so_there_is_one_clock(sale: Sale, visitor: Browser) -> None:
+def test_a_hold_is_greeted_before_a_turn_so_there_is_one_clock(
+    sale: Sale, visitor: Browser
+) -> None:
     concert = sale.concert()
     fan = sale.admitted_fan(concert)
     assert fan.hold(concert, 12).status_code == 200
