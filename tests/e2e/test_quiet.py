@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from playwright.sync_api import Page, Request, expect
 
+from concert.ground.database import connection
 from tests.e2e.house import Hall, House
 from tests.e2e.test_line import CAN_BE_HIDDEN, HIDE
 from tests.e2e.visitor import Complaints, OpenBrowser, Visitor
@@ -38,6 +39,11 @@ BUDGETS = {
     "waiting": STREAM,
     "waiting, paused": STREAM,
     "waiting, before the doors open": STREAM,
+    "standing by": STREAM,
+    "line closed": OVER,
+    "line closed, not in it": NOTHING,
+    "seat map, nothing free": MAP,
+    "home, in line": NOTHING,
     "missed turn": OVER,
     "missed turn, opened anew": NOTHING,
     "left": NOTHING,
@@ -154,6 +160,38 @@ def every_state(open_browser: OpenBrowser, open_hall: Callable[..., Hall]) -> di
     found["waiting, before the doors open"].stand_in_line(dawn, 1)
     found["waiting, paused"] = open_browser()
     found["waiting, paused"].stand_in_line(paused, 1)
+
+    full = open_hall(date={"capacity": 1})
+    buyer = full.fan_inside()
+    full.take(buyer, 1)
+    by = found["standing by"] = open_browser()
+    by.stand_in_line(full, 1)
+    assert buyer.charge(200_000).status_code == 200
+    assert buyer.pay(full.concert_id, 1).status_code == 200
+    expect(by.place()).to_have_attribute("data-seats", "sold_out")
+
+    one = open_hall(date={"capacity": 1})
+    looking = found["seat map, nothing free"] = open_browser()
+    looking.enter(one)
+    with connection() as link:
+        held = "UPDATE seats SET sold_at = statement_timestamp() WHERE performance_id IN (SELECT id"
+        link.execute(f"{held} FROM performances WHERE concert_id = %s)", (one.concert_id,))
+    looking.page.reload()
+    expect(looking.button("/leave")).to_be_visible()
+
+    closing = open_hall(paused=True)
+    closed = found["line closed"] = open_browser()
+    closed.stand_in_line(closing, 1)
+    with connection() as link:
+        ends = "UPDATE performances SET sales_close_at = statement_timestamp() WHERE concert_id"
+        link.execute(f"{ends} = %s", (closing.concert_id,))
+    expect(closed.place()).to_have_attribute("data-seats", "ended")
+    found["line closed, not in it"] = looking_at(closing.room_path)
+
+    met = found["home, in line"] = open_browser()
+    met.stand_in_line(paused, 2)
+    met.go("/")
+    expect(met.page.locator("#greeting")).to_be_visible()
 
     lapsed = found["checkout, lapsed"] = open_browser()
     lapsed.enter(busy)
