@@ -57,7 +57,8 @@ def stream(hall: Hall, fan: Fan) -> Iterator[Callable[[Callable[[dict[str, Any]]
         def until(is_so: Callable[[dict[str, Any]], bool]) -> None:
             for line in lines:
                 assert time.monotonic() < deadline, "not told in the stream"
-                if line.startswith("data: {") and is_so(json.loads(line[len("data: ") :])):
+                kind, _, data = line.partition(":")
+                if kind == "data" and data.strip().startswith("{") and is_so(json.loads(data)):
                     return
             raise AssertionError("the stream has ended")
 
