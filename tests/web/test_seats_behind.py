@@ -354,4 +354,4 @@ def test_a_place_that_is_over_is_no_greeting(sale: Sale, visitor: Browser) -> No
     visitor.become(fan)
     assert "You stand by" in visitor.read("/").text
     fan.call("DELETE", "/v1/enqueues")
-    assert "greeting" not in visitor.open("/").text
+    assert visitor.read("/").with_tag("aside") == []
