@@ -68,8 +68,18 @@ def test_a_place_is_told_at_once_and_whenever_it_changes(sale: Sale, visitor: Br
             "behind": "0",
             "start": "2",
             "passed": "1",
-            "wait": "being measured",
             "poll": ANY,
+            "wait": "being measured",
+            "at": "",
+            "chance": "You will likely find a seat.",
+            "free": "50",
+            "held": "0",
+            "sold": "0",
+            "free_width": "50",
+            "held_width": "0",
+            "sold_width": "0",
+            "free_from": "0",
+            "all": "50",
         }
     wait_until(nobody_watches)
 
