@@ -134,6 +134,38 @@ def up() -> int:
     help="Per cent who watch the stream.",
 )
 @click.option(
+    "--returns",
+    type=float,
+    default=10.0,
+    show_default=True,
+    help="Per cent of those who hold seats who give them back, leave, or let the hold lapse.",
+)
+@click.option(
+    "--hold-seconds",
+    type=int,
+    default=30,
+    show_default=True,
+    help="How long a hold lasts on a service that is started for this.",
+)
+@click.option(
+    "--entry-seconds", type=int, default=20, show_default=True, help="Time to show up when let in."
+)
+@click.option("--visit-seconds", type=int, default=120, show_default=True, help="Time for a visit.")
+@click.option(
+    "--told-within",
+    type=float,
+    default=5.0,
+    show_default=True,
+    help="Seconds within which everybody in line has to be told that all is held or sold.",
+)
+@click.option(
+    "--idle-at-most",
+    type=float,
+    default=2.0,
+    show_default=True,
+    help="Seconds for which a seat may be free while somebody waits for it.",
+)
+@click.option(
     "--longest",
     type=float,
     default=900.0,
@@ -166,7 +198,7 @@ def rehearse(
     try:
         plan.check()
         if url is None:
-            service: AbstractContextManager[run.Service] = run.local_service(click.echo)
+            service: AbstractContextManager[run.Service] = run.local_service(plan, click.echo)
         else:
             named = run.Service(url, organiser_key or "")
             if not named.is_here and not i_own_this_server:

@@ -11,10 +11,11 @@ from typing import Any
 
 from concert.rehearsal.client import Caller
 from concert.rehearsal.fan import Fan, Stage
-from concert.rehearsal.notes import Note
+from concert.rehearsal.notes import Lagged, Note
 from concert.rehearsal.plan import Plan
 
 TELL_SECONDS = 0.5
+LATE_SECONDS = 0.05
 SIGNING_UP_AT_ONCE = 32
 AUDITED_AT_ONCE = 32
 
@@ -69,8 +70,12 @@ async def _few_at_once(count: int, calls: list[Any]) -> None:
 
 async def _tell(pipe: Connection, unsent: list[Note]) -> None:
     while True:
-        await asyncio.sleep(TELL_SECONDS)
+        due = time.monotonic() + TELL_SECONDS
         _send(pipe, unsent)
+        await asyncio.sleep(max(0.0, due - time.monotonic()))
+        late = time.monotonic() - due
+        if late > LATE_SECONDS:
+            unsent.append(Lagged(time.time(), late))
 
 
 def _send(pipe: Connection, unsent: list[Note]) -> None:

@@ -23,14 +23,23 @@ from concert.rehearsal.notes import (
     Joined,
     Missed,
     Note,
+    Out,
     Paid,
     Released,
+    Returned,
     Stood,
+    Unsure,
+    Walked,
+    Watched,
 )
 from concert.rehearsal.plan import Guest, Plan
 
 MOST_CHOICES = 12
 MOST_ENTRIES = 100
+# However long people have to wait, they look once in this time.
+LOOKS_AGAIN_SECONDS = 30.0
+# Nobody waits for a hold to lapse that lasts longer; whoever would walk away releases it.
+LONGEST_LAPSE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -65,6 +74,9 @@ class Fan:
         self._user = ""
         self._place = ""
         self._sequence = 0
+        self._state = ""
+        self._chance: str | None = None
+        self._goes_at = float("inf")
 
     async def sign_up(self) -> None:
         """Become a user, before the doors open."""
@@ -136,11 +148,8 @@ class Fan:
 
     async def _wait(self, stage: Stage) -> None:
         """Wait for the turn, by the stream where it may be had and else by asking."""
-        if self._guest.streams:
-            async for place in self._caller.events("/v1/enqueues/events", self._place):
-                if self._seen(place, None, time.time()):
-                    return
-                await self._perhaps_leave()
+        if self._guest.streams and await self._watch():
+            return
         while True:
             answer = await self._caller.call("ask", "GET", "/v1/enqueues", self._place)
             if answer.status != 200:
@@ -153,12 +162,34 @@ class Fan:
                     "join", "POST", "/v1/enqueues", self._user, {"concert_id": stage.concert_id}
                 )
                 self._joined(again)
-            await asyncio.sleep(answer.body["poll_after_seconds"])
+            pause = min(answer.body["poll_after_seconds"], LOOKS_AGAIN_SECONDS)
+            await asyncio.sleep(max(0.1, min(pause, self._goes_at - time.time())))
+
+    async def _watch(self) -> bool:
+        """Look at the stream; whether it told that it is this fan's turn."""
+        since = 0.0
+        try:
+            async with asyncio.timeout(None) as stay:
+                async for place in self._caller.events("/v1/enqueues/events", self._place):
+                    since = since or time.time()
+                    if self._seen(place, None, time.time()):
+                        return True
+                    await self._perhaps_leave()
+                    if self._goes_at < float("inf"):
+                        stay.reschedule(
+                            asyncio.get_running_loop().time() + self._goes_at - time.time()
+                        )
+        except TimeoutError:
+            await self._perhaps_leave()
+        finally:
+            if since:
+                self._note(Watched(self._guest.number, since, time.time()))
+        return False
 
     def _seen(self, place: Any, sent: float | None, seen: float) -> bool:
         """Note where the place stands; whether it is this fan's turn."""
         if place["status"] == "waiting":
-            self._note(Stood(self._guest.number, place["position"], place["waiting"], sent, seen))
+            self._read(place, sent, seen)
             return False
         if place["status"] != "admitted":
             raise GoneHome(f"the place is {place['status']}")
@@ -167,12 +198,49 @@ class Fan:
         self._note(Admitted(self._guest.number, self._sequence, at, seen))
         return True
 
+    def _read(self, place: Any, sent: float | None, seen: float) -> None:
+        """Read what the service tells of the place in line, and of the seats."""
+        seats = place["seats"]
+        self._state, self._chance = seats["state"], place["chance"]
+        if self._state != "sold_out":
+            self._goes_at = float("inf")
+        elif self._goes_at == float("inf"):
+            self._goes_at = seen + self._guest.stands_by
+        estimated = place["estimated_wait_seconds"], place["estimated_wait_range"]
+        self._note(
+            Stood(
+                self._guest.number,
+                place["position"],
+                place["waiting"],
+                sent,
+                seen,
+                seats["free"],
+                seats["held"],
+                seats["sold"],
+                self._state,
+                self._chance,
+                estimated != (None, None),
+            )
+        )
+
     async def _perhaps_leave(self) -> None:
-        leaves = self._guest.temper == "leaver" and self._guest.chance.random() < 0.3
-        if not leaves and not self._is_sold_out():
+        # Who is easily put off goes the sooner, the worse it looks.
+        likely = {"unlikely": 0.5, "none": 0.5}.get(self._chance or "", 0.3)
+        if self._guest.temper == "leaver" and self._guest.chance.random() < likely:
+            how = "left the line"
+        elif self._state == "all_held" and self._guest.gives_up:
+            how = "left, since all is being paid for"
+        elif self._goes_at <= time.time():
+            how = "stood by, and left" if self._guest.stands_by else "left, since all is sold"
+        else:
             return
-        await self._caller.call("leave", "DELETE", "/v1/enqueues", self._place)
-        raise GoneHome("left the line" if leaves else "left, since all is sold")
+        await self._leave(how)
+
+    async def _leave(self, how: str) -> None:
+        answer = await self._caller.call("leave", "DELETE", "/v1/enqueues", self._place)
+        if answer.status == 204:
+            self._note(Out(self._guest.number, answer.seen))
+        raise GoneHome(how)
 
     async def _buy(self, stage: Stage) -> None:
         await self._think(0.3)
@@ -185,6 +253,7 @@ class Fan:
             if self._guest.temper == "changes_mind" and self._guest.chance.random() < 0.6:
                 await self._release(held)
                 continue
+            await self._perhaps_return(held)
             await self._pay(stage, held)
             raise GoneHome("has tickets")
         await self._leave_inside("found no seats")
@@ -207,19 +276,26 @@ class Fan:
         await self._think(1.0)
         wanted = sorted(self._guest.chance.sample(free, min(len(free), self._guest.party)))
         sent = time.time()
-        answer = await self._caller.call(
-            "hold",
-            "POST",
-            f"{path}/reservations",
-            self._place,
-            {"date": stage.date, "seats": wanted},
-            f"hold-{self._guest.number}-{self._guest.chance.getrandbits(48):x}",
-        )
+        unsure = Unsure(self._guest.number, tuple(wanted), sent)
+        try:
+            answer = await self._caller.call(
+                "hold",
+                "POST",
+                f"{path}/reservations",
+                self._place,
+                {"date": stage.date, "seats": wanted},
+                f"hold-{self._guest.number}-{self._guest.chance.getrandbits(48):x}",
+            )
+        except BaseException:
+            self._note(unsure)
+            raise
+        if answer.status in (0, 429) or answer.status >= 500:
+            self._note(unsure)
         self._still_inside(answer)
         if answer.status != 200:
             self._note(Missed(self._guest.number, answer.seen))
             return None
-        self._note(Inside(self._guest.number, sent))
+        self._note(Inside(self._guest.number, sent, seen=answer.seen))
         made, until = (
             datetime.fromisoformat(answer.body[name]).timestamp()
             for name in ("created_at", "held_until")
@@ -236,13 +312,39 @@ class Fan:
         )
         return answer.body
 
+    async def _perhaps_return(self, held: Any) -> None:
+        """Some do not pay after all, and their seats come back."""
+        number, seats = self._guest.number, (held["performance_id"], _seats(held))
+        how = self._guest.returns
+        made, until = (
+            datetime.fromisoformat(held[name]).timestamp() for name in ("created_at", "held_until")
+        )
+        if how == "walks away" and until - made > LONGEST_LAPSE_SECONDS:
+            how = "releases"
+        if how == "releases":
+            await self._release(held)
+            await self._leave_inside("gave the seats back")
+        elif how == "leaves":
+            sent = time.time()
+            self._note(Released(number, *seats, sent))
+            self._note(Inside(number, sent, last=True))
+            answer = await self._caller.call("leave", "DELETE", "/v1/enqueues", self._place)
+            if answer.status == 204:
+                self._note(Returned(number, *seats, answer.seen))
+                self._note(Out(number, answer.seen))
+            raise GoneHome("left, and gave the seats back")
+        elif how == "walks away":
+            self._note(Walked(number, time.time()))
+            raise GoneHome("let the seats lapse")
+
     async def _release(self, held: Any) -> None:
-        sent = time.time()
-        # From this moment on nobody can say any more that they are still held.
-        self._note(Released(self._guest.number, held["performance_id"], _seats(held), sent))
+        number, seats = self._guest.number, (held["performance_id"], _seats(held))
+        self._note(Released(number, *seats, time.time()))
         answer = await self._caller.call(
             "release", "DELETE", f"/v1/reservations/{held['reservation_id']}", self._user
         )
+        if answer.status == 204:
+            self._note(Returned(number, *seats, answer.seen))
         self._still_inside(answer)
 
     async def _pay(self, stage: Stage, held: Any) -> None:
@@ -286,6 +388,7 @@ class Fan:
                 answer.seen,
             )
         )
+        self._note(Out(number, answer.seen))
 
     async def _behind(self, name: str, method: str, path: str) -> Answer:
         """A call behind the room, which shows that the fan is still inside."""
@@ -294,7 +397,7 @@ class Fan:
         self._still_inside(answer)
         if answer.status != 200:
             raise GoneHome(f"{name}: {answer.status} {answer.code}")
-        self._note(Inside(self._guest.number, sent))
+        self._note(Inside(self._guest.number, sent, seen=answer.seen))
         return answer
 
     def _still_inside(self, answer: Answer) -> None:
@@ -303,8 +406,7 @@ class Fan:
 
     async def _leave_inside(self, how: str) -> None:
         self._note(Inside(self._guest.number, time.time(), last=True))
-        await self._caller.call("leave", "DELETE", "/v1/enqueues", self._place)
-        raise GoneHome(how)
+        await self._leave(how)
 
     async def _think(self, share: float) -> None:
         await asyncio.sleep(self._guest.chance.uniform(0.3, 1.7) * self._plan.thinking * share)

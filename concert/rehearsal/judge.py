@@ -11,18 +11,33 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from concert.rehearsal.notes import Admitted, Joined, Notes
+from concert.rehearsal.bounds import (
+    EVER,
+    SAME_MOMENT,
+    Bounds,
+    covers,
+    first_admissions,
+    first_joins,
+    last_calls,
+    stretches,
+)
+from concert.rehearsal.notes import Admitted, Notes, Stood
 from concert.rehearsal.plan import Plan
 
-# Moments in answers are whole milliseconds; the same one, computed twice, may differ by less.
-SAME_MOMENT = 0.0015
 MOST_SHOWN = 5
+# What has come is read by its fan after three turns of the crew at the most.
+TURNS = 3
 
 GOOD_ENDS = frozenset(
     {
         "has tickets",
         "left the line",
         "left, since all is sold",
+        "left, since all is being paid for",
+        "stood by, and left",
+        "gave the seats back",
+        "left, and gave the seats back",
+        "let the seats lapse",
         "joined and never looked again",
         "found no seats",
         "all was sold",
@@ -53,6 +68,7 @@ def judge(plan: Plan, notes: Notes, *, same_clock: bool) -> list[Verdict]:
     ``same_clock`` says that the service runs on this machine, so that its moments and ours
     may be compared; otherwise only what the fans saw themselves counts.
     """
+    bounds = Bounds(plan, notes, same_clock=same_clock)
     checks: tuple[tuple[str, Callable[[], tuple[int, Iterable[str]]]], ...] = (
         (
             "People are let in strictly in the order in which they came",
@@ -61,7 +77,7 @@ def judge(plan: Plan, notes: Notes, *, same_clock: bool) -> list[Verdict]:
         ("Joining again gives the same place, and no place gets worse", lambda: _places(notes)),
         (
             "Never more people inside than the room holds",
-            lambda: _capacity(plan, notes, same_clock),
+            lambda: _capacity(plan, notes),
         ),
         ("Never more people let in within a minute than the rate", lambda: _rate(plan, notes)),
         ("A seat has one holder and one owner", lambda: _owners(notes)),
@@ -70,6 +86,23 @@ def judge(plan: Plan, notes: Notes, *, same_clock: bool) -> list[Verdict]:
         (
             "Nobody falls out on the way, and nothing answers with a fault",
             lambda: _faults(plan, notes),
+        ),
+        ("Nobody is let in for nothing", lambda: _for_nothing(bounds, same_clock)),
+        (
+            f"Everybody in line is told within {plan.told_within:g} s that nothing is free, or all is sold",
+            lambda: _told(plan, notes, bounds),
+        ),
+        (
+            f"Seats that come back go to the next in line, and none is idle for {plan.idle_at_most:g} s while somebody waits",
+            lambda: _idle(plan, notes, bounds),
+        ),
+        (
+            "Once all is sold nobody is let in, and where nothing is free nobody is told how long it takes",
+            lambda: _sold_out(notes, bounds),
+        ),
+        (
+            "What the line is told of the seats is true, and adds up to the house",
+            lambda: _told_truth(plan, notes, bounds),
         ),
     )
     return [
@@ -137,14 +170,17 @@ def _places(notes: Notes) -> tuple[int, Iterable[str]]:
     return len(notes.joined) + len(notes.stood), broken
 
 
-def _capacity(plan: Plan, notes: Notes, same_clock: bool) -> tuple[int, Iterable[str]]:
-    ends: dict[int, float] = {}
+def _capacity(plan: Plan, notes: Notes) -> tuple[int, Iterable[str]]:
+    # Who was called and does not come is not inside: a room may call more than it holds.
+    ends = last_calls(notes)
+    shown: dict[int, float] = {}
     for inside in notes.inside:
-        ends[inside.fan] = max(ends.get(inside.fan, 0.0), inside.sent)
+        if inside.seen is not None:
+            shown[inside.fan] = min(shown.get(inside.fan, EVER), inside.seen)
     steps: list[tuple[float, int]] = []
     for entry in first_admissions(notes):
-        begins = entry.at if same_clock else entry.seen
-        end = ends.get(entry.fan, entry.seen)
+        begins = shown.get(entry.fan, EVER)
+        end = ends.get(entry.fan, -EVER)
         if end > begins:
             steps += [(begins, 1), (end, -1)]
     most, now, when = 0, 0, 0.0
@@ -278,29 +314,127 @@ def _faults(plan: Plan, notes: Notes) -> tuple[int, Iterable[str]]:
     return len(notes.answered), broken
 
 
-def first_joins(notes: Notes) -> list[Joined]:
-    """Each place once, from when it was first asked for to when it was first seen."""
-    first: dict[int, Joined] = {}
-    for join in notes.joined:
-        known = first.get(join.sequence)
-        first[join.sequence] = (
-            join
-            if known is None
-            else Joined(
-                join.fan, join.sequence, min(join.sent, known.sent), min(join.seen, known.seen)
+def _for_nothing(bounds: Bounds, same_clock: bool) -> tuple[int, Iterable[str]]:
+    undecided, broken = bounds.undecided_least(), []
+    for entry in sorted(bounds.entries.values(), key=lambda entry: entry.at):
+        since, until = bounds.let_in_between(entry)
+        free = bounds.free_most.most(since, until)
+        # By our own clock nobody can say who else was let in before; this one was.
+        inside = undecided.at(since) if same_clock else undecided.least(since, until) + 1
+        if inside > free:
+            broken.append(
+                f"fan {entry.fan} was let in at {entry.at:.3f}, the {inside}. of those inside who held "
+                f"nothing, when {free} seats were free at the most"
             )
-        )
-    return list(first.values())
+    return len(bounds.entries), broken
 
 
-def first_admissions(notes: Notes) -> list[Admitted]:
-    """Each admission once, as it was first seen."""
-    first: dict[int, Admitted] = {}
-    for entry in notes.admitted:
-        known = first.get(entry.sequence)
-        if known is None or entry.seen < known.seen:
-            first[entry.sequence] = entry
-    return list(first.values())
+def _told(plan: Plan, notes: Notes, bounds: Bounds) -> tuple[int, Iterable[str]]:
+    broken, checked = [], 0
+    nothing_free = stretches([bounds.free_most], lambda free: free <= 0)
+    sold_out_at = bounds.sold_out_at()
+    streamed: dict[int, list[Stood]] = defaultdict(list)
+    for stood in notes.stood:
+        if not stood.state:
+            continue
+        checked += stood.state != "open"
+        if stood.sent is None:
+            streamed[stood.fan].append(stood)
+            continue
+        late = stood.sent - plan.told_within
+        if (stood.state == "open" and covers(nothing_free, late, stood.seen)) or (
+            stood.state != "sold_out" and late > sold_out_at
+        ):
+            broken.append(
+                f"fan {stood.fan} asked at {stood.sent:.3f} and was told {stood.state!r} ({stood.free} free), "
+                f"{plan.told_within:g} s after {'all was sold' if late > sold_out_at else 'the last seat was taken'}"
+            )
+    allowed = plan.told_within + TURNS * max((one.seconds for one in notes.lagged), default=0.0)
+    for watched in notes.watched:
+        told = streamed.get(watched.fan, [])
+        for begins, ends in nothing_free:
+            due = max(begins, watched.since) + allowed
+            if due <= min(ends, watched.until):
+                checked += 1
+                known = [one.state for one in told if one.seen <= due]
+                if known and known[-1] == "open":
+                    broken.append(
+                        f"fan {watched.fan}'s stream still said 'open' at {due:.3f}, "
+                        f"{allowed:.1f} s after the last seat was taken"
+                    )
+        due = max(sold_out_at, watched.since) + allowed
+        if due <= watched.until:
+            checked += 1
+            known = [one.state for one in told if one.seen <= due]
+            if known and known[-1] != "sold_out":
+                broken.append(
+                    f"fan {watched.fan}'s stream still said {known[-1]!r}, {allowed:.1f} s after all was sold"
+                )
+    return checked, broken
+
+
+def _idle(plan: Plan, notes: Notes, bounds: Bounds) -> tuple[int, Iterable[str]]:
+    # A slow room may have to wait for its rate.
+    allowed = max(plan.idle_at_most, 120.0 / plan.admit_per_minute)
+    broken = [
+        f"from {since:.3f} to {until:.3f} somebody waited, a seat was free for them, and nobody was let in"
+        for since, until in bounds.idle()
+        if until - since > allowed
+    ]
+    came_back = sum(len(one.seats) for one in notes.returned)
+    walked = {one.fan for one in notes.walked}
+    came_back += sum(len(held.seats) for held in notes.held if held.fan in walked)
+    return came_back, broken
+
+
+def _sold_out(notes: Notes, bounds: Bounds) -> tuple[int, Iterable[str]]:
+    broken, checked, known_at = [], 0, bounds.sold_out_at()
+    for stood in notes.stood:
+        if stood.state in ("", "open"):
+            continue
+        checked += 1
+        if stood.state == "sold_out":
+            known_at = min(known_at, stood.seen)
+            if stood.chance != "none":
+                broken.append(
+                    f"fan {stood.fan}, in a line that is sold out, was told {stood.chance!r}"
+                )
+        if stood.estimated:
+            broken.append(f"fan {stood.fan} was told {stood.state!r}, and how long it takes")
+    for entry in bounds.entries.values():
+        since, _ = bounds.let_in_between(entry)
+        if since > known_at + SAME_MOMENT:
+            broken.append(
+                f"fan {entry.fan} was let in {since - known_at:.3f} s after all was sold, or said to be"
+            )
+    return checked, broken
+
+
+def _told_truth(plan: Plan, notes: Notes, bounds: Bounds) -> tuple[int, Iterable[str]]:
+    broken, checked = [], 0
+    something_free = stretches([bounds.free_least], lambda free: free > 0)
+    for stood in notes.stood:
+        if not stood.state:
+            continue
+        checked += 1
+        free, held, sold = stood.free, stood.held, stood.sold
+        told = f"fan {stood.fan} was told at {stood.seen:.3f} {stood.state!r} of {free}+{held}+{sold} seats"
+        if free + held + sold != plan.seats or min(free, held, sold) < 0:
+            broken.append(f"{told}; the house has {plan.seats}")
+        elif stood.state != ("open" if free else "all_held" if held else "sold_out"):
+            broken.append(f"{told}, which is something else")
+        most = bounds.sold_most.at(stood.seen)
+        if sold > most:
+            broken.append(f"{told}; {most} can have been sold at the most")
+        if stood.sent is None:
+            continue
+        asked = stood.sent - plan.told_within
+        least = bounds.sold_least.at(asked)
+        if sold < least:
+            broken.append(f"{told}; {least} had been sold {plan.told_within:g} s before")
+        if not free and covers(something_free, asked, stood.seen):
+            broken.append(f"{told}; one had been free for {plan.told_within:g} s")
+    return checked, broken
 
 
 def audited_fans(notes: Notes) -> set[int]:

@@ -32,13 +32,40 @@ class Joined:
 
 @dataclass(frozen=True, slots=True)
 class Stood:
-    """Where a waiting fan stood; ``sent`` is None where a stream told it."""
+    """Where a waiting fan stood; ``sent`` is None where a stream told it.
+
+    With it came how many seats were free, held and sold, their ``state`` ('' where nothing was
+    said of them), how it looked for the fan, and whether there was an estimate of the wait.
+    """
 
     fan: int
     position: int
     waiting: int
     sent: float | None
     seen: float
+    free: int = 0
+    held: int = 0
+    sold: int = 0
+    state: str = ""
+    chance: str | None = None
+    estimated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A fan watched the stream from its first event until it ended, or the fan went away."""
+
+    fan: int
+    since: float
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Lagged:
+    """The crew itself was late by so many seconds; what fans saw then, had come before."""
+
+    seen: float
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +80,20 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True)
 class Inside:
-    """A call behind the room was answered; ``last`` where it ended the visit."""
+    """A call behind the room was answered, at ``seen``; ``last`` where it is to end the visit."""
 
     fan: int
     sent: float
     last: bool = False
+    seen: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Out:
+    """The service has said that a place is over: its fan has left, or paid."""
+
+    fan: int
+    seen: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +110,37 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """Seats were given back."""
+    """Seats are being given back: from now on nobody can say that they are still held."""
 
     fan: int
     performance: int
+    seats: tuple[int, ...]
+    sent: float
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """Seats were given back: the service has said so."""
+
+    fan: int
+    performance: int
+    seats: tuple[int, ...]
+    seen: float
+
+
+@dataclass(frozen=True, slots=True)
+class Walked:
+    """A fan has walked away from held seats, which come back when the hold lapses."""
+
+    fan: int
+    seen: float
+
+
+@dataclass(frozen=True, slots=True)
+class Unsure:
+    """Whether seats were held, nobody can say: no answer came."""
+
+    fan: int
     seats: tuple[int, ...]
     sent: float
 
@@ -135,10 +198,16 @@ Note = (
     Answered
     | Joined
     | Stood
+    | Watched
+    | Lagged
     | Admitted
     | Inside
+    | Out
     | Held
     | Released
+    | Returned
+    | Walked
+    | Unsure
     | Missed
     | Charged
     | Paid
@@ -154,10 +223,16 @@ class Notes:
     answered: list[Answered] = field(default_factory=list)
     joined: list[Joined] = field(default_factory=list)
     stood: list[Stood] = field(default_factory=list)
+    watched: list[Watched] = field(default_factory=list)
+    lagged: list[Lagged] = field(default_factory=list)
     admitted: list[Admitted] = field(default_factory=list)
     inside: list[Inside] = field(default_factory=list)
+    out: list[Out] = field(default_factory=list)
     held: list[Held] = field(default_factory=list)
     released: list[Released] = field(default_factory=list)
+    returned: list[Returned] = field(default_factory=list)
+    walked: list[Walked] = field(default_factory=list)
+    unsure: list[Unsure] = field(default_factory=list)
     missed: list[Missed] = field(default_factory=list)
     charged: list[Charged] = field(default_factory=list)
     paid: list[Paid] = field(default_factory=list)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from html import escape
 from typing import Any
 
-from concert.rehearsal.judge import first_admissions
+from concert.rehearsal.bounds import first_admissions
 from concert.rehearsal.notes import Notes
 from concert.rehearsal.report import percentile
 

@@ -11,6 +11,7 @@ Arrival = Literal["spike", "ramp", "wave"]
 Temper = Literal[
     "calm", "double_clicker", "reloader", "leaver", "absent", "vanisher", "changes_mind"
 ]
+Returning = Literal["no", "releases", "leaves", "walks away"]
 
 # How many of a hundred fans behave so; everybody else is calm.
 TEMPERS: dict[Temper, float] = {
@@ -21,6 +22,9 @@ TEMPERS: dict[Temper, float] = {
     "vanisher": 5.0,
     "changes_mind": 5.0,
 }
+# Of a hundred fans, how many go when all is being paid for, and how many stand by when all is sold.
+GIVE_UP_SHARE, STAND_BY_SHARE = 10.0, 30.0
+STAND_BY_SECONDS = (3.0, 12.0)
 ARRIVALS: tuple[Arrival, ...] = ("spike", "ramp", "wave")
 
 
@@ -30,7 +34,13 @@ class PlanError(Exception):
 
 @dataclass(frozen=True)
 class Plan:
-    """A rehearsal. Times are seconds; ``stream_share`` and tempers are per cent of the fans."""
+    """A rehearsal. Times are seconds; ``stream_share``, ``returns`` and tempers are per cent of the fans.
+
+    ``returns`` is how many of those who hold seats do not pay but release them, leave, or let the hold
+    lapse, which takes ``hold_seconds`` on a service that is started for this. Everybody in line is to be told
+    of a change within ``told_within``, and no seat is to be idle for longer than ``idle_at_most``
+    while somebody waits.
+    """
 
     fans: int = 500
     seats: int = 100
@@ -43,6 +53,10 @@ class Plan:
     visit_seconds: int = 120
     thinking: float = 1.5
     stream_share: float = 5.0
+    returns: float = 10.0
+    hold_seconds: int = 30
+    told_within: float = 5.0
+    idle_at_most: float = 2.0
     longest: float = 900.0
     processes: int = 1
     connections: int = 400
@@ -60,6 +74,12 @@ class Plan:
             "processes": (self.processes, 1, 64),
             "capacity": (self.capacity, 1, 1_000_000),
             "admit_per_minute": (self.admit_per_minute, 1, 1_000_000),
+            "entry_seconds": (self.entry_seconds, 1, 86_400),
+            "visit_seconds": (self.visit_seconds, 1, 86_400),
+            "hold_seconds": (self.hold_seconds, 1, 86_400),
+            "returns": (self.returns, 0.0, 100.0),
+            "told_within": (self.told_within, 0.0, 3_600.0),
+            "idle_at_most": (self.idle_at_most, 0.0, 3_600.0),
             "arrive_within": (self.arrive_within, 0.0, 3_600.0),
             "longest": (self.longest, 10.0, 14_400.0),
         }
@@ -83,12 +103,24 @@ class Plan:
             temper=_temper(chance),
             streams=chance.uniform(0, 100) < self.stream_share,
             party=chance.choices((1, 2, 3, 4), (40, 45, 10, 5))[0],
+            returns=self._returns(chance),
+            gives_up=chance.uniform(0, 100) < GIVE_UP_SHARE,
+            stands_by=(
+                chance.uniform(*STAND_BY_SECONDS)
+                if chance.uniform(0, 100) < STAND_BY_SHARE
+                else 0.0
+            ),
             chance=chance,
         )
 
     def as_document(self) -> dict[str, Any]:
         """The plan as the report shows it."""
         return asdict(self)
+
+    def _returns(self, chance: random.Random) -> Returning:
+        if chance.uniform(0, 100) >= self.returns:
+            return "no"
+        return chance.choice(("releases", "leaves", "walks away"))
 
     def _arrives(self, chance: random.Random) -> float:
         if self.arrival == "ramp":
@@ -102,13 +134,20 @@ class Plan:
 
 @dataclass(frozen=True)
 class Guest:
-    """One fan: when they come (seconds after the doors open), how they behave, how many they are."""
+    """One fan: when they come (seconds after the doors open), how they behave, how many they are.
+
+    ``returns`` is how they give back what they hold, ``gives_up`` whether they go when all is
+    being paid for, and ``stands_by`` for how many seconds they stay when all is sold.
+    """
 
     number: int
     arrives: float
     temper: Temper
     streams: bool
     party: int
+    returns: Returning
+    gives_up: bool
+    stands_by: float
     chance: random.Random
 
 

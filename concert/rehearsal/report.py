@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from concert.rehearsal.judge import MOST_SHOWN, Verdict, first_admissions
+from concert.rehearsal.bounds import first_admissions
+from concert.rehearsal.judge import MOST_SHOWN, Verdict
 from concert.rehearsal.notes import Notes
 from concert.rehearsal.plan import Plan
 

@@ -100,7 +100,7 @@ def rehearse(plan: Plan, service: Service, say: Callable[[str], None]) -> Outcom
 
 
 @contextlib.contextmanager
-def local_service(say: Callable[[str], None]) -> Iterator[Service]:
+def local_service(plan: Plan, say: Callable[[str], None]) -> Iterator[Service]:
     """The whole service on this machine, on servers and with data of its own, gone afterwards.
 
     Raises:
@@ -123,6 +123,7 @@ def local_service(say: Callable[[str], None]) -> Iterator[Service]:
             # All fans come from one address here.
             "CONCERT_NEW_USERS_PER_MINUTE": "10000000",
             "CONCERT_LOG_LEVEL": "warning",
+            "HOLD_SECONDS": str(plan.hold_seconds),
             "HOST": "127.0.0.1",
             "PORT": str(port),
         }
