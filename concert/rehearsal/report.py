@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from concert.rehearsal.bounds import first_admissions
+from concert.rehearsal.bounds import EVER, Bounds, first_admissions
 from concert.rehearsal.judge import MOST_SHOWN, Verdict
 from concert.rehearsal.notes import Notes
 from concert.rehearsal.plan import Plan
@@ -62,7 +62,12 @@ def percentile(ordered: Sequence[float], per_cent: float) -> float:
 
 
 def document(
-    plan: Plan, notes: Notes, verdicts: Sequence[Verdict], seconds: float
+    plan: Plan,
+    notes: Notes,
+    verdicts: Sequence[Verdict],
+    seconds: float,
+    *,
+    same_clock: bool,
 ) -> dict[str, Any]:
     """All of it, as JSON."""
     return {
@@ -100,6 +105,41 @@ def document(
         "admitted": len(first_admissions(notes)),
         "longest_line": max((stood.waiting for stood in notes.stood), default=0),
         "seats_sold": sum(len(paid.seats) for paid in notes.paid),
+        "line": _line(plan, notes, same_clock=same_clock),
+    }
+
+
+def _line(plan: Plan, notes: Notes, *, same_clock: bool) -> dict[str, Any]:
+    """What the line knew of the seats.
+
+    ``longest_idle_seconds`` is how long a seat was free at the most while somebody waited for it and
+    nobody inside might have taken it; ``told_after_seconds`` how long after the sell-out (the last
+    answer to a payment) the stream told each of its viewers of it, negative where it was before.
+    """
+    bounds = Bounds(plan, notes, same_clock=same_clock)
+    sold_out_at = bounds.sold_out_at()
+    heard: dict[int, float] = {}
+    streamed: dict[int, float] = {}
+    for stood in notes.stood:
+        if stood.state == "sold_out":
+            heard[stood.fan] = min(heard.get(stood.fan, EVER), stood.seen)
+            if stood.sent is None:
+                streamed[stood.fan] = min(streamed.get(stood.fan, EVER), stood.seen)
+    after = sorted(seen - sold_out_at for seen in streamed.values()) if sold_out_at < EVER else []
+    walked = {one.fan for one in notes.walked}
+    return {
+        "seats_given_back": sum(len(one.seats) for one in notes.returned),
+        "seats_lapsed": sum(len(held.seats) for held in notes.held if held.fan in walked),
+        "longest_idle_seconds": round(
+            max((until - since for since, until in bounds.idle()), default=0.0), 2
+        ),
+        "told_all_is_sold": len(heard),
+        "told_by_stream": len(streamed),
+        "told_after_seconds": (
+            {"median": round(percentile(after, 50), 2), "longest": round(after[-1], 2)}
+            if after
+            else None
+        ),
     }
 
 
@@ -110,6 +150,20 @@ def in_words(found: dict[str, Any]) -> str:
             f"{found['plan']['fans']:,} fans, {found['plan']['seats']:,} seats, {found['seconds']:g} s: "
             f"{found['admitted']:,} let in, {found['seats_sold']:,} seats sold, "
             f"at most {found['longest_line']:,} in line."
+        ),
+        "",
+    ]
+    line = found["line"]
+    lines += [
+        (
+            f"{line['seats_given_back']:,} seats were given back and {line['seats_lapsed']:,} lapsed; a seat was idle "
+            f"for {line['longest_idle_seconds']:g} s at the most. {line['told_all_is_sold']:,} fans heard in line that "
+            f"all is sold, {line['told_by_stream']:,} of them by the stream"
+            + (
+                f", {line['told_after_seconds']['longest']:g} s after it at the latest."
+                if line["told_after_seconds"]
+                else "."
+            )
         ),
         "",
     ]

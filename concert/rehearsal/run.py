@@ -93,7 +93,7 @@ def rehearse(plan: Plan, service: Service, say: Callable[[str], None]) -> Outcom
             pipe.send("audit")
         gathering.until("audited", pipes)
     verdicts = judge(plan, notes, same_clock=service.is_here)
-    found = document(plan, notes, verdicts, ended - stage.opens)
+    found = document(plan, notes, verdicts, ended - stage.opens, same_clock=service.is_here)
     found["began"] = datetime.fromtimestamp(began, UTC).isoformat()
     found["url"] = service.url
     return Outcome(found, picture(found, notes, stage.opens))
