@@ -2,27 +2,30 @@
 
 -- Write down what is told of the seats, so that whoever asks for a place reads one field:
 -- "state:free:held:sold:bookable:people inside who hold nothing:seats a visit takes", or '' where
--- the room is in front of no date. The figures are those of the count with what was told since.
+-- the room is in front of no date. The figures are those of the count with what was told since. What is told
+-- just after a count may be in it already, so for a moment a seat may count twice as taken or given back:
+-- the figures never add up to more than there are. What is sold is told by the count alone: nobody who
+-- stands in line is to go home because a payment was counted twice.
 local function show_seats()
   local count = redis.call('HMGET', STATE, 'kind', 'free', 'held', 'sold', 'bookable', 'taken_told', 'taken_then',
-    'given_told', 'given_then', 'sold_told', 'sold_then', 'visit_seats', 'visits')
+    'given_told', 'given_then', 'visit_seats', 'visits')
   local told = ''
   if count[1] and count[1] ~= 'none' then
     local taken = tonumber(count[6] or '0') - tonumber(count[7])
     local given = tonumber(count[8] or '0') - tonumber(count[9])
-    local sold = tonumber(count[10] or '0') - tonumber(count[11])
-    local free = math.max(0, tonumber(count[2]) - taken + given)
-    local held = math.max(0, tonumber(count[3]) + taken - given - sold)
+    local unsold = tonumber(count[2]) + tonumber(count[3])
+    local free = math.max(0, math.min(unsold, tonumber(count[2]) - taken + given))
+    local held = unsold - free
     local state = 'ended'
     if count[1] == 'sale' then
       state = free > 0 and 'open' or held > 0 and 'all_held' or 'sold_out'
     end
     local _, undecided = people_inside()
     -- Until there is a measure, a visit is taken for one of two seats.
-    local per_visit = (tonumber(count[12] or '0') + 10) / (tonumber(count[13] or '0') + 5)
+    local per_visit = (tonumber(count[10] or '0') + 10) / (tonumber(count[11] or '0') + 5)
     told = table.concat({
-      state, whole(free), whole(held), whole(tonumber(count[4]) + sold),
-      whole(math.max(0, tonumber(count[5]) - taken + given)), whole(math.max(0, undecided)),
+      state, whole(free), whole(held), count[4],
+      whole(math.max(0, math.min(free, tonumber(count[5]) - taken + given))), whole(math.max(0, undecided)),
       string.format('%.2f', per_visit),
     }, ':')
   end
