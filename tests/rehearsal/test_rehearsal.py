@@ -48,7 +48,16 @@ PROJECT = Path(__file__).parent.parent.parent
 NEEDED = ("app.py", "concert", "templates", "static", "migrations")
 CROWD = ("--fans", "60", "--seats", "24", "--capacity", "8", "--arrive-within", "1")
 # Seats come back at random, holds and visits are short, and a busy machine may be slow.
-RETURNS = ("--returns", "40", "--hold-seconds", "4", "--entry-seconds", "5", "--visit-seconds", "8")
+RETURNS = (
+    "--returns",
+    "30",
+    "--hold-seconds",
+    "5",
+    "--entry-seconds",
+    "5",
+    "--visit-seconds",
+    "30",
+)
 PATIENT = ("--told-within", "15", "--idle-at-most", "15")
 # An evening with a defect may have no end; what is broken shows early.
 BROKEN_EVENING_SECONDS = 12
@@ -72,8 +81,8 @@ class Defect:
 DEFECTS = {
     "swaps two in line": Defect(
         "concert/waiting_room/lua/admit.lua",
-        "    local front = redis.call('ZPOPMIN', WAITING, admitted)\n",
-        "    local front = redis.call('ZPOPMIN', WAITING, admitted + (DEFECT and 1 or 0))\n"
+        "    front = redis.call('ZPOPMIN', WAITING, admitted)\n",
+        "    front = redis.call('ZPOPMIN', WAITING, admitted + (DEFECT and 1 or 0))\n"
         "    if #front > 2 * admitted then\n"
         "      local one = 2 * (now_us % (admitted + 1)) + 1\n"
         "      redis.call('ZADD', WAITING, table.remove(front, one + 1), table.remove(front, one))\n"
