@@ -119,6 +119,7 @@ def rehearsal() -> str:
     found = json.loads(newest.read_text())
     plan = found["plan"]
     kept = sum(promise["verdict"] == "PASS" for promise in found["promises"])
+    line = found["line"]
     waits = {wait["call"]: wait for wait in found["waits"]}
     return (
         f"## A rehearsal of {plan['fans']:,} fans\n\n"
@@ -128,7 +129,11 @@ def rehearsal() -> str:
         f"{found['seats_sold']:,} seats sold in {found['seconds']:.0f} s, at most "
         f"{found['longest_line']:,} in line. Half of those who joined waited "
         f"{waits['join']['median_ms'] / 1000:.1f} s or more for the answer, for it was more than two cores "
-        f"can take at once; half of those who held a seat got theirs within {waits['hold']['median_ms']:.0f} ms.\n\n"
+        f"can take at once; half of those who held a seat got theirs within {waits['hold']['median_ms']:.0f} ms. "
+        f"{line['seats_given_back'] + line['seats_lapsed']:,} seats came back, given back or lapsed; a free seat "
+        f"waited {line['longest_idle_seconds']:.1f} s at the most for the next in line. {line['told_all_is_sold']:,} "
+        f"fans heard in line that all was sold; the stream told the last of its viewers "
+        f"{line['told_after_seconds']['longest']:.1f} s after the last payment.\n\n"
         f"![The line, the seats and the answers over time](performance/rehearsal.svg)"
     )
 
