@@ -282,7 +282,7 @@ def test_the_stream_tells_when_the_last_seat_is_held_when_it_is_sold_and_when_th
         held = stream.until(lambda place: place["seats"]["state"] == "all_held")
         assert (held["seats"]["held"], held["estimated_wait_seconds"]) == (1, None)
         inside.pay(concert, 1)
-        sale.admit("hall")
+        sale.count_seats()
         sold = stream.until(lambda place: place["seats"]["state"] == "sold_out")
         assert (sold["chance"], sold["position"]) == ("none", 1)
         sale.let_time_pass(601, "hall")
