@@ -326,7 +326,8 @@ def _beside_pgbench(
     held: bool = False,
 ) -> list[Figure]:
     """Both do the work once for each person of a fresh stock, and what they did is counted after."""
-    expected = {"ours": 16_000, "reference": 40_000}
+    # A plain UPDATE is so quick that it needs more seats than people ever take.
+    expected = {"ours": 16_000, "reference": 140_000 if script == PLAIN_UPDATE else 40_000}
 
     def ours() -> float:
         stock = house.stock(expected["ours"], wallets=wallets, admitted=True)

@@ -84,7 +84,7 @@ DEFECTS = {
         "    front = redis.call('ZPOPMIN', WAITING, admitted)\n",
         "    front = redis.call('ZPOPMIN', WAITING, admitted + (DEFECT and 1 or 0))\n"
         "    if #front > 2 * admitted then\n"
-        "      local one = 2 * (now_us % (admitted + 1)) + 1\n"
+        "      local one = 2 * (now_us % admitted) + 1\n"
         "      redis.call('ZADD', WAITING, table.remove(front, one + 1), table.remove(front, one))\n"
         "    end\n",
         (ORDER,),
