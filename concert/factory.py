@@ -36,8 +36,7 @@ from concert.ground.signing import init_signing
 from concert.ground.streams import init_streams
 from concert.ground.tracing import init_tracing
 from concert.overview.figures import init_readings
-from concert.overview.sales import init_sales
-from concert.overview.service import init_overview
+from concert.overview.lately import init_overview
 from concert.reservations.service import init_reservations
 from concert.reservations.snapshots import init_snapshots
 from concert.waiting_room.watch import init_place_watch
@@ -117,7 +116,6 @@ def create_app(settings: Settings | None = None) -> ConcertApp:
     init_snapshots(app)
     init_overview(app)
     init_readings(app)
-    init_sales(app)
     app.register_blueprint(health)
     app.register_blueprint(sale_health)
     if settings.metrics:

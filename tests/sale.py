@@ -16,7 +16,7 @@ from concert.ground.audit import APPEND_ONLY
 from concert.ground.database import connection
 from concert.ground.parts import keep, part
 from concert.ground.redis_client import redis
-from concert.overview.sales import RememberedSales
+from concert.overview.lately import LatelyRead
 from concert.reservations.service import RememberedPrices
 from concert.reservations.snapshots import SeatSnapshots
 from concert.waiting_room import service as waiting_room
@@ -267,4 +267,4 @@ def forget_all(app: ConcertApp) -> None:
     keep(app, Remembered())
     keep(app, RememberedPrices())
     part(SeatSnapshots, app).forget_all()
-    keep(app, RememberedSales())
+    keep(app, LatelyRead())

@@ -5,29 +5,20 @@ The front page, a concert's page and the choice of dates say the same, since the
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, TypeVar
-
-from flask import Flask
+from typing import Literal
 
 from concert.catalogue.service import Concert, concert_listed, list_concerts
 from concert.ground.errors import Unavailable
-from concert.ground.parts import keep, part
+from concert.ground.parts import part
+from concert.overview.lately import LatelyRead
 from concert.reservations.service import SeatCounts, seat_counts
 from concert.waiting_room.records import Room
 from concert.waiting_room.rooms import list_rooms, room_of, room_state
 from concert.waiting_room.seats import SeatsBehind
 
 SaleState = Literal["open", "all_held", "upcoming", "sold_out", "ended"]
-Value = TypeVar("Value")
-
-REMEMBERED_SECONDS = 1.0
-# How long somebody waits for another's reading before taking one of their own.
-PATIENCE_SECONDS = 1.0
 NO_SEATS = SeatCounts(0, 0, 0)
 
 
@@ -81,43 +72,6 @@ class Sale:
         return self.counts.get(performance_id, NO_SEATS)
 
 
-@dataclass(slots=True)
-class RememberedSales:
-    """What was read lately, by what was asked, and the lock of whoever reads it."""
-
-    seconds: float = REMEMBERED_SECONDS
-    found: dict[Any, tuple[float, Any]] = field(default_factory=dict)
-    readers: dict[Any, threading.Lock] = field(default_factory=dict)
-
-    def read(self, asked: Any, read: Callable[[], Value]) -> Value:
-        """What was read within the last second; of many who ask at once, one reads."""
-        value: Value
-        fresh, value = self._fresh(asked)
-        if fresh:
-            return value
-        reader = self.readers.setdefault(asked, threading.Lock())
-        is_mine = reader.acquire(timeout=PATIENCE_SECONDS)
-        try:
-            fresh, value = self._fresh(asked)
-            if not fresh:
-                began = time.monotonic()
-                value = read()
-                self.found[asked] = (began + self.seconds, value)
-            return value
-        finally:
-            if is_mine:
-                reader.release()
-
-    def _fresh(self, asked: Any) -> tuple[bool, Any]:
-        until, value = self.found.get(asked, (0.0, None))
-        return until > time.monotonic(), value
-
-
-def init_sales(app: Flask) -> None:
-    """Remember the sales of this app."""
-    keep(app, RememberedSales())
-
-
 def sale_of(concert_id: int) -> Sale:
     """How one concert's sale stands.
 
@@ -125,7 +79,7 @@ def sale_of(concert_id: int) -> Sale:
         NotFound: there is no such concert.
         Unavailable: PostgreSQL cannot be reached.
     """
-    return part(RememberedSales).read(concert_id, lambda: _read(concert_id))
+    return part(LatelyRead).read(concert_id, lambda: _read(concert_id))
 
 
 def list_sales(after: int | None, limit: int) -> tuple[list[Sale], int | None]:
@@ -137,7 +91,7 @@ def list_sales(after: int | None, limit: int) -> tuple[list[Sale], int | None]:
     if after is not None:
         # Nobody crowds there, and there are as many of these pages as there are numbers.
         return _list(after, limit)
-    return part(RememberedSales).read(("newest", limit), lambda: _list(None, limit))
+    return part(LatelyRead).read(("newest", limit), lambda: _list(None, limit))
 
 
 def _read(concert_id: int) -> Sale:

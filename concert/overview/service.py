@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
-from flask import Flask
-
-from concert.ground.parts import keep, part
+from concert.ground.parts import part
+from concert.overview.lately import LatelyRead
 from concert.waiting_room.rooms import room_of, room_state
 from concert.waiting_room.seats import SeatsBehind
-
-# Whoever asks within this time is told the same: a crowd must not read a room for each of its people.
-REMEMBERED_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +27,6 @@ class RoomOverview:
     message: dict[str, str] | None
 
 
-@dataclass(slots=True)
-class RememberedOverviews:
-    """What was read lately: until when it may be told, by room."""
-
-    by_room: dict[str, tuple[float, RoomOverview]] = field(default_factory=dict)
-
-
-def init_overview(app: Flask) -> None:
-    """Remember the overviews of this app."""
-    keep(app, RememberedOverviews())
-
-
 def overview_of(slug: str) -> RoomOverview:
     """A room as it was within the last second.
 
@@ -51,13 +34,7 @@ def overview_of(slug: str) -> RoomOverview:
         NotFound: there is no such room.
         Unavailable: PostgreSQL or Redis cannot be reached.
     """
-    remembered = part(RememberedOverviews).by_room
-    now = time.monotonic()
-    found = remembered.get(slug)
-    if found is None or found[0] < now:
-        found = (now + REMEMBERED_SECONDS, _read(slug))
-        remembered[slug] = found
-    return found[1]
+    return part(LatelyRead).read(("room", slug), lambda: _read(slug))
 
 
 def _read(slug: str) -> RoomOverview:

@@ -8,14 +8,14 @@ import pytest
 
 from concert.ground.parts import keep
 from concert.jobs import ticks
-from concert.overview.service import RememberedOverviews
+from concert.overview.lately import LatelyRead
 from concert.waiting_room.tokens import queue_token_of
 from tests.sale import Sale
 
 
 def room(sale: Sale, slug: str = "main", **headers: str) -> Any:
     """The room as it is now, not as it was within the last second."""
-    keep(sale.app, RememberedOverviews())
+    keep(sale.app, LatelyRead())
     return sale.call("GET", f"/v1/rooms/{slug}", headers=headers)
 
 

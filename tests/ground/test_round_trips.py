@@ -13,7 +13,7 @@ from concert.ground.database import Database
 from concert.ground.parts import keep, part
 from concert.ground.redis_client import Client
 from concert.ground.settings import Settings
-from concert.overview.sales import RememberedSales
+from concert.overview.lately import LatelyRead
 from tests.ground.wire import Wire
 from tests.sale import Fan, Sale
 from tests.servers import temporary_directory
@@ -177,7 +177,7 @@ def test_at_eight_o_clock_the_front_page_and_a_concert_cost_a_stranger_nothing(
     stranger = counted_app.test_client()
     # What is read for the first of them is told to all, for longer than this test takes.
     with counted_app.app_context():
-        keep(counted_app, RememberedSales(seconds=60))
+        keep(counted_app, LatelyRead(seconds=60))
     paths = ("/", f"/concerts/{concert}")
     for path in paths:
         assert stranger.get(path).status_code == 200
@@ -197,7 +197,7 @@ def test_a_greeting_costs_somebody_in_line_one_call_of_redis_and_nothing_of_post
     sale.admitted_fan(concert)
     fan = sale.fan()
     fan.join(concert)
-    keep(counted_app, RememberedSales(seconds=60))
+    keep(counted_app, LatelyRead(seconds=60))
     visitor = Browser(Sale(counted_app)).become(fan).client
     visitor.set_cookie("wanted-main", str(concert))
     trips, calls = [], []

@@ -13,14 +13,15 @@ from concert.factory import create_app
 from concert.ground.errors import NotFound
 from concert.ground.parts import keep, part
 from concert.ground.settings import Settings
-from concert.overview.sales import RememberedSales, list_sales, sale_of
+from concert.overview.lately import LatelyRead
+from concert.overview.sales import list_sales, sale_of
 from tests.sale import Sale
 
 PAGE = 20
 
 
 def test_a_crowd_that_asks_at_once_waits_for_one_reading() -> None:
-    remembered = RememberedSales()
+    remembered = LatelyRead()
     readings = []
     together = threading.Barrier(20)
 
@@ -40,14 +41,14 @@ def test_a_crowd_that_asks_at_once_waits_for_one_reading() -> None:
 
 
 def test_a_reading_is_told_for_a_second_and_not_longer() -> None:
-    remembered = RememberedSales(seconds=0.05)
+    remembered = LatelyRead(seconds=0.05)
     numbers = iter(range(10))
     first = remembered.read("one", lambda: next(numbers))
     assert remembered.read("one", lambda: next(numbers)) == first
     assert remembered.read("another", lambda: next(numbers)) == 1
     time.sleep(0.06)
     assert remembered.read("one", lambda: next(numbers)) == 2
-    assert RememberedSales().seconds == 1
+    assert LatelyRead().seconds == 1
 
 
 def test_a_reading_that_failed_is_not_told(sale: Sale) -> None:
@@ -77,7 +78,7 @@ def test_a_date_to_come_is_what_one_waits_for_where_the_others_are_sold_out(sale
         "sales_open_at": (datetime.now(UTC) + timedelta(days=1)).isoformat(),
     }
     sale.organise("POST", f"/v1/concerts/{concert}/dates", json={"dates": [later]})
-    keep(sale.app, RememberedSales())
+    keep(sale.app, LatelyRead())
     now = datetime.now(UTC)
     assert sale_of(concert).state(now) == "upcoming"
     assert not sale_of(concert).stands_by(now)
@@ -101,4 +102,12 @@ def test_pages_behind_the_first_are_not_remembered_as_there_is_no_end_of_them(sa
     for after in range(2, 50):
         list_sales(after, PAGE)
     list_sales(None, PAGE)
-    assert list(part(RememberedSales).found) == [("newest", PAGE)]
+    assert list(part(LatelyRead).found) == [("newest", PAGE)]
+
+
+def test_what_is_not_there_leaves_nothing_behind(sale: Sale) -> None:
+    for number in range(10_000, 10_100):
+        with pytest.raises(NotFound):
+            sale_of(number)
+    lately = part(LatelyRead)
+    assert not [one for one in (*lately.found, *lately.readers) if one in range(10_000, 10_100)]

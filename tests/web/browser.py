@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from concert.ground.parts import keep
-from concert.overview.sales import RememberedSales
+from concert.overview.lately import LatelyRead
 from concert.web.door import QUEUE_COOKIE, USER_COOKIE
 from tests.sale import Fan, Sale
 
@@ -70,7 +70,7 @@ class Browser:
 
     def open(self, path: str, **options: Any) -> TestResponse:
         """Open a page, as it is a second later than whatever was looked at before."""
-        keep(self.client.application, RememberedSales())
+        keep(self.client.application, LatelyRead())
         headers = {"Accept-Language": self.language, **options.pop("headers", {})}
         # A request borrows the context that the test runs in, and what it keeps there.
         with self.sale.app.app_context():

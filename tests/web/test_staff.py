@@ -10,7 +10,7 @@ from concert.factory import create_app
 from concert.ground.audit import SYSTEM
 from concert.ground.parts import keep
 from concert.ground.settings import Settings
-from concert.overview.service import RememberedOverviews
+from concert.overview.lately import LatelyRead
 from concert.staff import keys, service
 from concert.staff.access import COOKIE
 from concert.web.staff import device_of
@@ -68,7 +68,7 @@ def test_the_overview_shows_concerts_and_rooms_with_their_state(
     concert = sale.concert(capacity=3)
     sale.room("side", paused=True)
     sale.admitted_fan(concert).hold(concert, 1)
-    keep(sale.app, RememberedOverviews())
+    keep(sale.app, LatelyRead())
     page = boss.browser.read("/organiser")
     assert "Winter Songs" in page.text and "side Paused" in page.text
     assert "1 held" in page.text and "Signed in as Boss" in page.text
