@@ -32,8 +32,9 @@ class Reader(Protocol):
 class Mailbox(Generic[Item]):
     """What one reader has still to read about ``topic``, ``most`` things at the most.
 
-    Its post fills it while it is used in a ``with``. There may be thousands, so it is small: a list, and a lock that is free while the bell
-    rings. Both work between threads and, where gevent has replaced the lock, between greenlets.
+    Its post fills it while it is used in a ``with``. There may be thousands, so it is small: a
+    list, and a lock that is free while the bell rings. Both work between threads and, where gevent
+    has replaced the lock, between greenlets.
     """
 
     __slots__ = ("_bell", "_closed", "_post", "_reader", "_unread", "most", "topic")
