@@ -2,8 +2,8 @@
 
 What the organiser says to everybody in a room's line, in both languages.
 
-Revision: 0005
-After: 0006
+Revision: 0006
+After: 0005
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = '0005'
-down_revision = '0006'
+revision = '0006'
+down_revision = '0005'
 branch_labels = None
 depends_on = None
 

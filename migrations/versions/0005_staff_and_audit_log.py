@@ -1,6 +1,6 @@
 """staff, their sign-in links and sessions, API keys, and the audit log
 
-Revision: 0006
+Revision: 0005
 After: 0004
 """
 
@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = '0006'
+revision = '0005'
 down_revision = '0004'
 branch_labels = None
 depends_on = None
