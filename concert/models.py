@@ -7,6 +7,7 @@ from concert.ground.idempotency import IdempotencyKey
 from concert.payments.models import Payment
 from concert.reservations.models import Reservation
 from concert.staff.models import ApiKey, StaffLink, StaffMember, StaffSession
+from concert.tickets.models import Entry, HandOn, Ticket
 from concert.waiting_room.models import CompletedPlace, Room
 from concert.wallet.models import Wallet, WalletEntry
 
@@ -15,6 +16,8 @@ __all__ = [
     "AuditEntry",
     "CompletedPlace",
     "Concert",
+    "Entry",
+    "HandOn",
     "IdempotencyKey",
     "Payment",
     "Performance",
@@ -24,6 +27,7 @@ __all__ = [
     "StaffLink",
     "StaffMember",
     "StaffSession",
+    "Ticket",
     "User",
     "Wallet",
     "WalletEntry",

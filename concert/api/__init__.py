@@ -15,6 +15,7 @@ from concert.api import (
     reservations,
     rooms,
     staff,
+    tickets,
     waiting_room,
     wallet,
 )
@@ -31,6 +32,7 @@ FEATURES = (
     reservations,
     wallet,
     payments,
+    tickets,
     organiser,
     staff,
     rooms,

@@ -60,6 +60,8 @@ class Performance(Base):
     capacity: Mapped[int] = mapped_column(Integer)
     sales_open_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     sales_close_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    # Until when tickets may be given back or handed on; null: never.
+    returns_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
 
 class Seat(Base):

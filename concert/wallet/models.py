@@ -44,7 +44,7 @@ class WalletEntry(Base):
     __tablename__ = "wallet_entries"
     __table_args__ = (
         CheckConstraint("balance_after >= 0", name="balance_after_not_negative"),
-        CheckConstraint("kind IN ('charge', 'payment')", name="kind_known"),
+        CheckConstraint("kind IN ('charge', 'payment', 'handed_on')", name="kind_known"),
         CheckConstraint("(kind = 'payment') = (payment_id IS NOT NULL)", name="payment_named"),
         Index("ix_wallet_entries_user", "user_id", "id"),
     )

@@ -31,6 +31,12 @@ TABLE = {
     "/v1/concerts/{concert_id}/seats/{seat_no}/payments": {"post": 200},
     "/v1/payments": {"get": 200},
     "/v1/payments/{payment_id}": {"get": 200},
+    "/v1/tickets": {"get": 200},
+    "/v1/tickets/keys": {"get": 200},
+    "/v1/tickets/{ticket_id}": {"get": 200},
+    "/v1/tickets/{ticket_id}/codes": {"post": 201},
+    "/v1/tickets/{ticket_id}/links": {"post": 201, "delete": 204},
+    "/v1/ticket-links/{code}": {"get": 200, "post": 201},
     "/v1/rooms/{slug}": {"get": 200, "patch": 200, "put": 200},
     "/v1/staff": {"get": 200, "post": 201},
     "/v1/staff/{staff_id}": {"delete": 204},
@@ -106,6 +112,7 @@ def test_every_call_has_a_summary_a_token_and_the_answers_that_any_call_has(
         ("get", "/v1/concerts"),
         ("get", "/v1/concerts/{concert_id}"),
         ("get", "/v1/rooms/{slug}"),
+        ("get", "/v1/tickets/keys"),
     }
     names = set()
     for path, operations in document["paths"].items():
