@@ -9,6 +9,7 @@ from flask_openapi3 import OpenAPI
 from concert.api import (
     accounts,
     catalogue,
+    entries,
     openapi,
     organiser,
     payments,
@@ -33,6 +34,7 @@ FEATURES = (
     wallet,
     payments,
     tickets,
+    entries,
     organiser,
     staff,
     rooms,

@@ -51,6 +51,12 @@ ORGANISER_IN_PERSON = only("session of organiser", "root", not_you=(*SESSIONS, *
 PERSON_PAGE = only("user", "queue")
 PLACE_PAGE = only("queue")
 SEATS_PAGE = dict.fromkeys(CALLERS, SENT_ON) | {"queue": IN}
+DOOR = only(
+    *(f"{what} of {role}" for what in ("session", "key") for role in ("organiser", "door")),
+    "root",
+    not_you=(*SESSIONS, *KEYS),
+)
+DOOR_PAGE = only("session of organiser", "session of door", not_you=SESSIONS)
 STAFF_PAGE = only(*SESSIONS)
 ORGANISER_PAGE = only("session of organiser", not_you=SESSIONS)
 
@@ -133,6 +139,11 @@ TABLE: dict[str, Answers] = {
     "POST /v1/enqueues": USER,
     "GET /v1/enqueues/events": PLACE,
     "PUT /v1/enqueues/presence": PLACE,
+    "POST /v1/entries": DOOR,
+    "DELETE /v1/entries/<entry_id>": DOOR,
+    "GET /v1/performances/<performance_id>/door-list": DOOR,
+    "GET /v1/performances/<performance_id>/entries": DOOR,
+    "GET /v1/performances/<performance_id>/tickets": DOOR,
     "GET /v1/keys": ORGANISER_IN_PERSON,
     "POST /v1/keys": ORGANISER_IN_PERSON,
     "DELETE /v1/keys/<key_id>": ORGANISER_IN_PERSON,
