@@ -10,6 +10,7 @@ from concert.web import (
     catalogue,
     checkout,
     door,
+    entrance,
     formats,
     greeting,
     language,
@@ -26,7 +27,19 @@ from concert.web import (
 from concert.web.errors import answer_error
 
 # Each has a blueprint called ``pages``, made by ``door.new_pages``.
-FEATURES = (catalogue, waiting_room, seats, checkout, live, wallet, tickets, me, staff, organiser)
+FEATURES = (
+    catalogue,
+    waiting_room,
+    seats,
+    checkout,
+    live,
+    wallet,
+    tickets,
+    me,
+    staff,
+    organiser,
+    entrance,
+)
 
 __all__ = ["answer_error", "register"]
 
