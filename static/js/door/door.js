@@ -14,7 +14,7 @@ const performance_id = Number(door.dataset.performance);
 const device = deviceName();
 
 const SIGNS = { in: "✓", already_in: "!", void: "✕", other_date: "◷", unknown: "?", queued: "⧗", wait: "…" };
-// The same code is not read again while its answer is looked at.
+// A code that stays before the camera is read once.
 const SAME_AGAIN_MS = 4000;
 // Longer than any answer takes that comes at all.
 const PATIENCE_MS = 2500;
@@ -23,7 +23,7 @@ const LIST_MS = 30_000;
 
 let online = navigator.onLine;
 let signedOut = false;
-let last = { code: "", at: 0 };
+const seenAt = new Map();
 let shown = null;
 let syncing = false;
 
@@ -99,14 +99,16 @@ function tell(told) {
 
 // One scan.
 
+function see(text) {
+  const before = seenAt.get(text) ?? 0;
+  seenAt.set(text, Date.now());
+  if (Date.now() - before >= SAME_AGAIN_MS) scan(text);
+}
+
 async function scan(text) {
   const code = codeIn(text);
+  if (!code) return;
   const now = Date.now();
-  if (!code || (code === last.code && now - last.at < SAME_AGAIN_MS)) {
-    if (code) last.at = now;
-    return;
-  }
-  last = { code, at: now };
   const entry = { code: code.slice(0, 500), gate, device, scan_id: hexOf(12), at: new Date(now).toISOString(), performance_id };
   if (online) {
     try {
@@ -234,7 +236,6 @@ find("typed").addEventListener("submit", (event) => {
   event.preventDefault();
   event.stopImmediatePropagation();
   listen();
-  last = { code: "", at: 0 };
   const field = event.target.elements.code;
   scan(field.value);
   field.value = "";
@@ -270,7 +271,6 @@ find("undoing").addEventListener("submit", async (event) => {
     find("undoing").hidden = find("after").hidden = true;
     find("verdict").dataset.kind = "ready";
     find("verdict").replaceChildren(part("door-sign", "↶", true), part("door-word", words.undone));
-    last = { code: "", at: 0 };
     count();
   } catch (error) {
     connected(!isSilence(error));
@@ -281,7 +281,7 @@ async function start() {
   listen();
   try {
     find("camera").hidden = false;
-    await watch(find("video"), door.dataset.wasm, scan);
+    await watch(find("video"), door.dataset.wasm, see);
     find("start").hidden = true;
   } catch {
     find("camera").hidden = true;

@@ -2,6 +2,8 @@
 // What is named by its content is taken from here first; the page itself from the network first.
 
 const STORE = "concert-door-1";
+// What a page varies by (language, cookie) is the same on one phone.
+const AS_KEPT = { ignoreVary: true };
 
 addEventListener("install", () => skipWaiting());
 addEventListener("activate", (event) => event.waitUntil(clients.claim()));
@@ -22,7 +24,7 @@ addEventListener("fetch", (event) => {
 async function keepAll(addresses) {
   const store = await caches.open(STORE);
   for (const address of addresses) {
-    if (await store.match(address)) continue;
+    if (await store.match(address, AS_KEPT)) continue;
     const answer = await fetch(address);
     if (answer.ok && !answer.redirected) await store.put(address, answer);
   }
@@ -30,7 +32,7 @@ async function keepAll(addresses) {
 
 async function fromHere(request) {
   const store = await caches.open(STORE);
-  return (await store.match(request)) ?? fetch(request);
+  return (await store.match(request, AS_KEPT)) ?? fetch(request);
 }
 
 async function fromThere(request) {
@@ -40,7 +42,7 @@ async function fromThere(request) {
     if (answer.ok && !answer.redirected) await store.put(request, answer.clone());
     return answer;
   } catch (error) {
-    const kept = await store.match(request, { ignoreSearch: false });
+    const kept = await store.match(request, AS_KEPT);
     if (kept) return kept;
     throw error;
   }
