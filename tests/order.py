@@ -27,6 +27,7 @@ SLOW = {
     "scale": 40,
     "test_cli.py": 20,
     "mutants": 12,
+    "tickets/test_storms.py": 6,
 }
 # These share a crew of processes.
 TOGETHER = {"waiting_room": "races"}

@@ -61,9 +61,7 @@ def choose() -> Response:
 @pages.get("/door/worker.js")
 def worker() -> Response:
     """The script that keeps the page on the phone; it has to stand above what it keeps."""
-    answer = Response(part(Assets).find("js/door/worker.js").body, mimetype="text/javascript")
-    answer.headers["Cache-Control"] = "no-cache"
-    return answer
+    return Response(part(Assets).find("js/door/worker.js").body, mimetype="text/javascript")
 
 
 @pages.get("/door/<int:performance_id>")
