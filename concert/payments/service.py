@@ -27,7 +27,6 @@ from concert.ground.idempotency import Attempt, once
 from concert.ground.observability import counts_refusals, note_event
 from concert.payments import queries
 from concert.waiting_room import service as waiting_room
-from concert.waiting_room.seats import tell_moved
 from concert.waiting_room.tokens import QueueToken
 from concert.wallet.service import raise_balance
 
@@ -299,7 +298,7 @@ def _pay(
         )
         if completed:
             note_event("completed", token.user_id, **whose, payment=payment.payment_id)
-        _tell_sold(token, len(payment.seat_nos), completed)
+            _complete(token)
         events.publish_seats(payment.performance_id, payment.seat_nos, "sold", token.user_id)
     return payment
 
@@ -409,12 +408,9 @@ def _is_held(user_id: UUID, which: Which) -> bool:
         return link.execute(statement, {**which.names, "user": user_id}).fetchone() is not None
 
 
-def _tell_sold(token: QueueToken, seats: int, completed: bool) -> None:
+def _complete(token: QueueToken) -> None:
     try:
-        if completed:
-            waiting_room.complete(token, seats)
-        else:
-            tell_moved(token.room, "sold", seats)
+        waiting_room.complete(token)
     except Unavailable:
         # The money is taken and the seat is given; a job completes the place when Redis is back.
         log.warning("place_not_completed", room=token.room)

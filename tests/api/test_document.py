@@ -20,6 +20,7 @@ TABLE = {
     "/v1/users": {"post": 201},
     "/v1/enqueues": {"post": 200, "get": 200, "delete": 204},
     "/v1/enqueues/events": {"get": 200},
+    "/v1/enqueues/presence": {"put": 204},
     "/v1/concerts": {"get": 200, "post": 201},
     "/v1/concerts/{concert_id}": {"get": 200},
     "/v1/concerts/{concert_id}/dates": {"get": 200, "post": 201},
