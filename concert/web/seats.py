@@ -11,7 +11,8 @@ from uuid import UUID
 from flask import Flask, Response, render_template, request, url_for
 from markupsafe import Markup
 
-from concert.catalogue.seating import nearest_free, rows_of
+from concert.catalogue.labels import layout_of_performance
+from concert.catalogue.seating import rows_of
 from concert.catalogue.service import (
     Concert,
     Performance,
@@ -34,8 +35,10 @@ from concert.ground.fanout import Fact
 from concert.ground.parts import part
 from concert.ground.settings import Settings
 from concert.ground.streams import encoded
+from concert.halls.best import nearest_free
 from concert.overview.sales import sale_of
 from concert.reservations.service import (
+    SEAT_STATES,
     STATES,
     Reservation,
     SeatState,
@@ -184,11 +187,7 @@ def _page(
     user_id = visit.token.user_id
     free = [seat_no for seat_no, letter in enumerate(reading.letters, 1) if letter == "a"]
     kept = [seat_no for seat_no in wanted if seat_no in free]
-    offered = (
-        [seat for seat in nearest_free(set(free) - set(kept), lost, performance.capacity)]
-        if lost
-        else []
-    )
+    offered = _instead(performance, reading, lost, kept) if lost else []
     marks: dict[str, Any] = {"chosen": kept + offered, "lost": list(lost), "offered": offered}
     shown: dict[str, Any] = {
         "concert": concert,
@@ -208,6 +207,16 @@ def _page(
     return private(render("seats/page.html", status, **shown))
 
 
+def _instead(
+    performance: Performance, reading: Reading, lost: Sequence[int], kept: Sequence[int]
+) -> list[int]:
+    """The free seats that are nearest to those that were lost, beside those that are kept."""
+    letters = list(reading.letters)
+    for seat_no in kept:
+        letters[seat_no - 1] = "k"
+    return list(nearest_free(layout_of_performance(performance), "".join(letters), lost))
+
+
 def _map(performance: Performance, reading: Reading, user_id: UUID, **marks: Any) -> Markup:
     """The seat map; as nobody's own and without marks it is drawn once for each reading and language."""
     is_anybodys = not reading.own_seats(user_id) and not any(marks.values())
@@ -216,7 +225,7 @@ def _map(performance: Performance, reading: Reading, user_id: UUID, **marks: Any
         letters = reading.letters_for(user_id)
         prices = seat_prices(performance.performance_id)
         seats = {
-            number: SeatState(number, price, STATES[letter.lower()], letter.isupper())
+            number: SeatState(number, price, SEAT_STATES[letter.lower()], letter.isupper())
             for number, (letter, price) in enumerate(zip(letters, prices, strict=True), 1)
         }
         drawn = Markup(
