@@ -10,9 +10,11 @@ from concert.api import (
     accounts,
     catalogue,
     entries,
+    halls,
     openapi,
     organiser,
     payments,
+    refunds,
     reservations,
     rooms,
     staff,
@@ -33,11 +35,13 @@ FEATURES = (
     reservations,
     wallet,
     payments,
+    refunds,
     tickets,
     entries,
     organiser,
     staff,
     rooms,
+    halls,
 )
 
 
@@ -54,6 +58,7 @@ def register(app: OpenAPI) -> None:
     app.paths.update(paths)
     app.register_blueprint(openapi.documents)
     keep(app, openapi.ApiDocument())
+    keep(app, halls.WrittenPlans())
 
 
 def open_express_door(app: OpenAPI) -> None:

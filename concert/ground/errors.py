@@ -185,6 +185,19 @@ class NotTogether(DomainError):
         self.count = count
 
 
+class LoneSeat(DomainError):
+    """``seat_nos`` are the seats that would be left alone between others, where it need not be."""
+
+    code = "lone_seat"
+    status = 409
+    title = "A single seat would be left"
+
+    def __init__(self, seat_nos: Sequence[int]) -> None:
+        named = ", ".join(str(number) for number in seat_nos)
+        super().__init__(f"This would leave a single seat between others: {named}.")
+        self.seat_nos = tuple(seat_nos)
+
+
 class SeatLimit(DomainError):
     """``limit`` is how many seats of one performance one user may have."""
 
@@ -247,6 +260,23 @@ class AlreadyPaid(DomainError):
     code = "already_paid"
     status = 409
     title = "This is paid already"
+
+
+class RefundNotPossible(DomainError):
+    """``why`` says it for programs and pages: which rule stands against giving the money back.
+
+    ``gone`` (given back already, or never part of it), ``full`` (the wallet would hold too much),
+    ``used`` (somebody has entered with the ticket), ``late`` (the time to give it back is over, or
+    there is none).
+    """
+
+    code = "refund_not_possible"
+    status = 409
+    title = "The money cannot be given back"
+
+    def __init__(self, why: str, message: str) -> None:
+        super().__init__(message)
+        self.why = why
 
 
 class NameTaken(DomainError):

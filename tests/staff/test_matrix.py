@@ -46,6 +46,8 @@ USER = only("user")
 PLACE = only("queue")
 USER_OR_PLACE = only("user", "queue")
 ORGANISER = only("session of organiser", "key of organiser", "root", not_you=(*SESSIONS, *KEYS))
+TILLS = ("session of organiser", "session of box-office", "key of organiser", "key of box-office")
+BOX_OFFICE = only(*TILLS, "root", not_you=(*SESSIONS, *KEYS))
 ORGANISER_IN_PERSON = only("session of organiser", "root", not_you=(*SESSIONS, *KEYS))
 # Pages know people by their cookies, and look at no key and no token in a header.
 PERSON_PAGE = only("user", "queue")
@@ -58,6 +60,7 @@ DOOR = only(
 )
 DOOR_PAGE = only("session of organiser", "session of door", not_you=SESSIONS)
 STAFF_PAGE = only(*SESSIONS)
+BOX_OFFICE_PAGE = only("session of organiser", "session of box-office", not_you=SESSIONS)
 ORGANISER_PAGE = only("session of organiser", not_you=SESSIONS)
 
 TABLE: dict[str, Answers] = {
@@ -136,6 +139,7 @@ TABLE: dict[str, Answers] = {
     "GET /v1/concerts/<concert_id>": ANYBODY,
     "GET /v1/concerts/<concert_id>/dates": PLACE,
     "POST /v1/concerts/<concert_id>/dates": ORGANISER,
+    "POST /v1/concerts/<concert_id>/best-seats": PLACE,
     "POST /v1/concerts/<concert_id>/reservations": PLACE,
     "GET /v1/concerts/<concert_id>/seats": PLACE,
     "POST /v1/concerts/<concert_id>/seats/<seat_no>/payments": PLACE,
@@ -144,6 +148,9 @@ TABLE: dict[str, Answers] = {
     "GET /v1/enqueues": PLACE,
     "POST /v1/enqueues": USER,
     "GET /v1/enqueues/events": PLACE,
+    "GET /v1/halls": ORGANISER,
+    "POST /v1/halls": ORGANISER,
+    "GET /v1/halls/<hall_id>": ORGANISER,
     "PUT /v1/enqueues/presence": PLACE,
     "POST /v1/entries": DOOR,
     "DELETE /v1/entries/<entry_id>": DOOR,
@@ -156,6 +163,9 @@ TABLE: dict[str, Answers] = {
     "POST /v1/keys/<key_id>/rotation": ORGANISER_IN_PERSON,
     "GET /v1/payments": USER,
     "GET /v1/payments/<payment_id>": USER,
+    "GET /v1/performances/<performance_id>/plan": ANYBODY,
+    "PATCH /v1/performances/<performance_id>/seats": ORGANISER,
+    "POST /v1/payments/<payment_id>/refunds": BOX_OFFICE,
     "GET /v1/reservations": USER_OR_PLACE,
     "DELETE /v1/reservations/<reservation_id>": USER_OR_PLACE,
     "GET /v1/reservations/<reservation_id>": USER_OR_PLACE,
