@@ -19,6 +19,7 @@ from concert.api.entry_schemas import (
     Words,
 )
 from concert.api.schemas import Why
+from concert.catalogue.labels import called_in_json
 from concert.overview.entrances import attendance_lately
 from concert.staff.access import needs
 from concert.tickets import entries
@@ -85,7 +86,12 @@ def get_door_list(path: PerformancePath) -> Response:
 def get_found_tickets(path: PerformancePath, query: Words) -> Response:
     """By seat number, name, payment, ticket or code; 50 at the most."""
     found = entries.find_tickets(path.performance_id, query.search)
-    return answer({"tickets": [asdict(one) for one in found]})
+    document = {
+        "tickets": [
+            asdict(one) | {"label": _label(path.performance_id, one.seat_no)} for one in found
+        ]
+    }
+    return answer(document)
 
 
 def entered_document(told: entries.Answered) -> dict[str, Any]:
@@ -93,7 +99,15 @@ def entered_document(told: entries.Answered) -> dict[str, Any]:
     names = ("ticket_id", "seat_no", "status")
     document = asdict(told)
     document["together"] = [dict(zip(names, one, strict=True)) for one in told.together]
+    document["label"] = _label(told.performance_id, told.seat_no)
     return document
+
+
+def _label(performance_id: int | None, seat_no: int | None) -> object:
+    """What a seat is called where it has a plan."""
+    if performance_id is None or seat_no is None:
+        return None
+    return called_in_json(performance_id, seat_no).get("label")
 
 
 def attendance_document(found: entries.Attendance) -> dict[str, Any]:

@@ -100,6 +100,9 @@ class EnteredAnswer(BaseModel):
     ticket_id: UUID | None = Field(description="Null where the code is not one of ours.")
     performance_id: int | None
     seat_no: int | None
+    label: dict[str, str] | None = Field(
+        description="What the seat is called, in `ko` and `en`; null where there is no plan."
+    )
     conflict: bool = Field(description="Somebody was let in who should not have been.")
     together: list[TogetherAnswer] = Field(
         description="The other good tickets of the same owner and payment."
@@ -153,6 +156,9 @@ class FoundTicketAnswer(BaseModel):
     ticket_id: UUID
     payment_id: UUID
     seat_no: int
+    label: dict[str, str] | None = Field(
+        description="What the seat is called, in `ko` and `en`; null where there is no plan."
+    )
     status: Literal["valid", "used", "void", "handed_on"]
     name: str | None
     entry_id: int | None

@@ -90,11 +90,11 @@ function part(name, text, hidden = false) {
   return made;
 }
 
-const seat = (number) => (number ? said(words.seat, { seat: number }) : "");
+const seat = (number, label) => label?.[language] ?? (number ? said(words.seat, { seat: number }) : "");
 
 function tell(told) {
   const first = told.result === "already_in" ? said(words.first, { time: time(told.first_at), gate: told.gate }) : words[`${told.result}Says`];
-  show(told.result, [first, seat(told.seat_no)], told);
+  show(told.result, [first, seat(told.seat_no, told.label)], told);
 }
 
 // One scan.
@@ -173,7 +173,7 @@ async function showKept() {
     ...entries.sort((one, other) => other.at.localeCompare(one.at)).map((one) => {
       const state = { queued: words.stateQueued, in: words.stateIn, conflict: words.stateConflict }[one.state];
       const first = one.told?.first_at ? said(words.inFirst, { time: time(one.told.first_at), gate: one.told.gate }) : words.notGood;
-      return row(`${seat(one.seat)} · ${time(one.at)}`, one.state === "conflict" ? `${state}: ${first}` : state, one.state);
+      return row(`${seat(one.seat, one.told?.label)} · ${time(one.at)}`, one.state === "conflict" ? `${state}: ${first}` : state, one.state);
     }),
   );
 }
