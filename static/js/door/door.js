@@ -18,6 +18,7 @@ const SIGNS = { in: "✓", already_in: "!", void: "✕", other_date: "◷", unkn
 const SAME_AGAIN_MS = 4000;
 // Longer than any answer takes that comes at all.
 const PATIENCE_MS = 2500;
+const SOON_MS = 300;
 const COUNT_MS = 3000;
 const LIST_MS = 30_000;
 
@@ -111,6 +112,8 @@ async function scan(text) {
   const now = Date.now();
   const entry = { code: code.slice(0, 500), gate, device, scan_id: hexOf(12), at: new Date(now).toISOString(), performance_id };
   if (online) {
+    // What was shown for the one before must not be taken for this one's.
+    const slow = setTimeout(() => show("wait", []), SOON_MS);
     try {
       tell(await call("POST", "/v1/entries", entry));
       count();
@@ -118,9 +121,12 @@ async function scan(text) {
     } catch (error) {
       if (!isSilence(error)) {
         connected(true);
+        show("wait", [signedOut ? words.signedOut : error.message]);
         return;
       }
       connected(false);
+    } finally {
+      clearTimeout(slow);
     }
   }
   await judge(entry);
