@@ -21,12 +21,15 @@ const PATIENCE_MS = 2500;
 const SOON_MS = 300;
 const COUNT_MS = 3000;
 const LIST_MS = 30_000;
+// Sooner where somebody has entered since, but no more often than this: it may be long.
+const LIST_AGAIN_MS = 10_000;
 
 let online = navigator.onLine;
 let signedOut = false;
 const seenAt = new Map();
 let shown = null;
 let syncing = false;
+let listed = { entered: 0, at: 0 };
 
 const clock = new Intl.DateTimeFormat(language, { hour: "numeric", minute: "2-digit", timeZone: zone });
 const time = (moment) => clock.format(new Date(moment));
@@ -216,7 +219,7 @@ async function count() {
     );
     const wasAway = !online;
     connected(true);
-    if (wasAway) await fetchList();
+    if (wasAway || (told.entered !== listed.entered && Date.now() - listed.at > LIST_AGAIN_MS)) await fetchList();
     await merge();
   } catch (error) {
     connected(!isSilence(error));
@@ -225,7 +228,9 @@ async function count() {
 
 async function fetchList() {
   try {
-    await keepList(performance_id, await call("GET", `/v1/performances/${performance_id}/door-list`));
+    const list = await call("GET", `/v1/performances/${performance_id}/door-list`);
+    listed = { entered: list.entered.length, at: Date.now() };
+    await keepList(performance_id, list);
   } catch {
     // The list of before is good until there is a newer one; it says how old it is.
   }
