@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from urllib.parse import quote, unquote
 from uuid import UUID
 
 from flask import Response, flash, request, url_for
@@ -23,11 +24,12 @@ from concert.staff.access import needs
 from concert.tickets import entries
 from concert.tickets.models import LONGEST_WORD
 from concert.web.assets import Assets
-from concert.web.door import PAGE_POLICY, go_to, new_form_key, render
+from concert.web.door import PAGE_POLICY, go_to, keep_for_a_day, new_form_key, render
 from concert.web.staff_door import actor, caller, new_staff_pages
 
 pages = new_staff_pages("entrance")
 
+GATE_COOKIE = "concert_gate"
 # Dates that a door may be opened for: they began at most so long ago, or are to come.
 SHOWN_AFTER = timedelta(hours=12)
 MOST_DATES = 40
@@ -55,7 +57,8 @@ def choose() -> Response:
         ),
         key=lambda pair: pair[0].starts_at,
     )
-    return render("entrance/choose.html", dates=dates[:MOST_DATES], gate=_gate())
+    gate = _gate() or unquote(request.cookies.get(GATE_COOKIE, ""))[:LONGEST_WORD]
+    return render("entrance/choose.html", dates=dates[:MOST_DATES], gate=gate)
 
 
 @pages.get("/door/worker.js")
@@ -70,6 +73,7 @@ def scan(performance_id: int) -> Response:
     """Scan; without a script, type a code."""
     if not _gate():
         return go_to(url_for("entrance.choose"))
+    keep_for_a_day(GATE_COOKIE, quote(_gate()))
     return _scan_page(performance_id)
 
 

@@ -31,6 +31,7 @@ def test_the_door_is_chosen_once_and_a_code_is_typed(owner: Owner, door: Browser
     (button,) = [one for one in chosen.with_tag("button") if "formaction" in one]
     assert button["formaction"] == f"/door/{owner.performance}"
     page = door.read(f"{button['formaction']}?gate=North")
+    assert "North" in [one.get("value") for one in door.read("/door").with_tag("input")]
     assert "Gate North" in page.text and "0 / 2 are in" in page.text
 
     said = door.send(page.form_to(f"/door/{owner.performance}"), code=owner.code())
