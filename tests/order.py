@@ -18,6 +18,7 @@ import pytest
 SLOW = {
     "e2e": 140,
     "e2e/test_quiet.py": 120,
+    "e2e/test_door.py": 30,
     "local": 100,
     "rehearsal": 80,
     "faults": 80,
