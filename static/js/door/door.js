@@ -13,7 +13,7 @@ const { gate, zone, language } = door.dataset;
 const performance_id = Number(door.dataset.performance);
 const device = deviceName();
 
-const SIGNS = { in: "✓", already_in: "!", void: "✕", other_date: "◷", unknown: "?", queued: "⧗", wait: "…" };
+const SIGNS = { in: "✓", already_in: "!", void: "✕", other_date: "≠", unknown: "?", queued: "○", wait: "…" };
 // A code that stays before the camera is read once.
 const SAME_AGAIN_MS = 4000;
 // Longer than any answer takes that comes at all.
