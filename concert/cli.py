@@ -22,6 +22,7 @@ import segno
 from flask import current_app, url_for
 
 from concert.catalogue.service import NewDate, add_dates, create_concert, is_empty
+from concert.commands.sale import add_sale_commands
 from concert.factory import create_app
 from concert.ground import audit
 from concert.ground.audit import COMMAND
@@ -569,6 +570,8 @@ def _seed_demo() -> bool:
     create_concert("First Light", "Harbour Stage, Busan", "first-light", soon)
     return True
 
+
+add_sale_commands(commands, room, _attached_app, MOMENT)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -4,6 +4,7 @@ from concert.accounts.models import User
 from concert.catalogue.models import Concert, Performance, Seat
 from concert.ground.audit import AuditEntry
 from concert.ground.idempotency import IdempotencyKey
+from concert.overview.models import SaleSample
 from concert.payments.models import Payment
 from concert.reservations.models import Reservation
 from concert.staff.models import ApiKey, StaffLink, StaffMember, StaffSession
@@ -20,6 +21,7 @@ __all__ = [
     "Performance",
     "Reservation",
     "Room",
+    "SaleSample",
     "Seat",
     "StaffLink",
     "StaffMember",

@@ -17,6 +17,7 @@ from concert.ground.database import connection
 from concert.ground.parts import keep, part
 from concert.ground.redis_client import redis
 from concert.overview.lately import LatelyRead
+from concert.overview.samples import LastNoted
 from concert.reservations.service import RememberedPrices
 from concert.reservations.snapshots import SeatSnapshots
 from concert.waiting_room import service as waiting_room
@@ -30,7 +31,15 @@ NEW_YEARS_EVE = datetime(2030, 12, 31, 19, 0, tzinfo=SEOUL)
 
 # Children before parents, as foreign keys want it.
 TABLES = (
-    *("wallet_entries", "payments", "seats", "reservations", "wallets", "performances"),
+    *(
+        "sale_samples",
+        "wallet_entries",
+        "payments",
+        "seats",
+        "reservations",
+        "wallets",
+        "performances",
+    ),
     *("concerts", "completed_places", "ended_places", "idempotency_keys", "users", "rooms"),
     *("staff_links", "staff_sessions", "api_keys", "staff", "audit_log"),
 )
@@ -268,3 +277,4 @@ def forget_all(app: ConcertApp) -> None:
     keep(app, RememberedPrices())
     part(SeatSnapshots, app).forget_all()
     keep(app, LatelyRead())
+    keep(app, LastNoted())

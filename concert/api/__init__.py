@@ -9,6 +9,7 @@ from flask_openapi3 import OpenAPI
 from concert.api import (
     accounts,
     catalogue,
+    cockpit,
     openapi,
     organiser,
     payments,
@@ -34,6 +35,7 @@ FEATURES = (
     organiser,
     staff,
     rooms,
+    cockpit,
 )
 
 

@@ -9,6 +9,7 @@ from concert.web import (
     assets,
     catalogue,
     checkout,
+    cockpit,
     door,
     formats,
     greeting,
@@ -16,6 +17,7 @@ from concert.web import (
     live,
     me,
     organiser,
+    reports,
     seats,
     staff,
     staff_door,
@@ -26,7 +28,20 @@ from concert.web import (
 from concert.web.errors import answer_error
 
 # Each has a blueprint called ``pages``, made by ``door.new_pages``.
-FEATURES = (catalogue, waiting_room, seats, checkout, live, wallet, tickets, me, staff, organiser)
+FEATURES = (
+    catalogue,
+    waiting_room,
+    seats,
+    checkout,
+    live,
+    wallet,
+    tickets,
+    me,
+    staff,
+    organiser,
+    cockpit,
+    reports,
+)
 
 __all__ = ["answer_error", "register"]
 

@@ -31,6 +31,8 @@ TABLE = {
     "/v1/concerts/{concert_id}/seats/{seat_no}/payments": {"post": 200},
     "/v1/payments": {"get": 200},
     "/v1/payments/{payment_id}": {"get": 200},
+    "/v1/performances/{performance_id}/sales": {"get": 200},
+    "/v1/rooms": {"get": 200},
     "/v1/rooms/{slug}": {"get": 200, "patch": 200, "put": 200},
     "/v1/staff": {"get": 200, "post": 201},
     "/v1/staff/{staff_id}": {"delete": 204},

@@ -46,6 +46,11 @@ USER = only("user")
 PLACE = only("queue")
 USER_OR_PLACE = only("user", "queue")
 ORGANISER = only("session of organiser", "key of organiser", "root", not_you=(*SESSIONS, *KEYS))
+BOX_OFFICE = only(
+    *("session of organiser", "session of box-office", "key of organiser", "key of box-office"),
+    "root",
+    not_you=(*SESSIONS, *KEYS),
+)
 ORGANISER_IN_PERSON = only("session of organiser", "root", not_you=(*SESSIONS, *KEYS))
 # Pages know people by their cookies, and look at no key and no token in a header.
 PERSON_PAGE = only("user", "queue")
@@ -66,6 +71,7 @@ TABLE: dict[str, Answers] = {
     "GET /favicon.ico": ANYBODY,
     "GET /healthz": ANYBODY,
     "GET /healthz/sale": ANYBODY,
+    "GET /live/organiser/sales/<slug>": ORGANISER_PAGE,
     "GET /live/performances/<int:performance_id>": PLACE_PAGE,
     "GET /live/rooms/<slug>": PLACE_PAGE,
     "GET /me": ANYBODY,
@@ -83,6 +89,13 @@ TABLE: dict[str, Answers] = {
     "GET /organiser/log": ORGANISER_PAGE,
     "GET /organiser/log.csv": ORGANISER_PAGE,
     "GET /organiser/log.jsonl": ORGANISER_PAGE,
+    "GET /organiser/reports": ORGANISER_PAGE,
+    "GET /organiser/reports/<name>.csv": ORGANISER_PAGE,
+    "GET /organiser/sales/<slug>": ORGANISER_PAGE,
+    "GET /organiser/sales/<slug>/lever": ORGANISER_PAGE,
+    "POST /organiser/sales/<slug>/lever": ORGANISER_PAGE,
+    "GET /organiser/sales/<slug>/now": ORGANISER_PAGE,
+    "GET /organiser/sales/concerts/<int:concert_id>": ORGANISER_PAGE,
     "POST /organiser/sessions/<int:session_id>/end": ORGANISER_PAGE,
     "GET /organiser/staff": ORGANISER_PAGE,
     "POST /organiser/staff": ORGANISER_PAGE,
@@ -132,9 +145,11 @@ TABLE: dict[str, Answers] = {
     "POST /v1/keys/<key_id>/rotation": ORGANISER_IN_PERSON,
     "GET /v1/payments": USER,
     "GET /v1/payments/<payment_id>": USER,
+    "GET /v1/performances/<performance_id>/sales": BOX_OFFICE,
     "GET /v1/reservations": USER_OR_PLACE,
     "DELETE /v1/reservations/<reservation_id>": USER_OR_PLACE,
     "GET /v1/reservations/<reservation_id>": USER_OR_PLACE,
+    "GET /v1/rooms": BOX_OFFICE,
     "GET /v1/rooms/<slug>": ANYBODY,
     "PATCH /v1/rooms/<slug>": ORGANISER,
     "PUT /v1/rooms/<slug>": ORGANISER,
