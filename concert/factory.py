@@ -42,6 +42,7 @@ from concert.overview.samples import init_samples
 from concert.overview.watch import init_sale_watch
 from concert.reservations.service import init_reservations
 from concert.reservations.snapshots import init_snapshots
+from concert.tickets.keys import init_ticket_keys
 from concert.waiting_room.watch import init_place_watch
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -117,6 +118,7 @@ def create_app(settings: Settings | None = None) -> ConcertApp:
     init_place_watch(app)
     init_reservations(app)
     init_snapshots(app)
+    init_ticket_keys(app, settings)
     init_overview(app)
     init_readings(app)
     init_samples(app)

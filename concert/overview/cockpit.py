@@ -42,13 +42,17 @@ ORDER BY performance_id, price DESC"""
 HOLDS = """
 SELECT r.performance_id,
     count(*) FILTER (WHERE r.status = 'held' AND r.held_until > statement_timestamp()),
-    count(*) FILTER (WHERE r.status = 'paid'),
+    count(y.id),
     count(*) FILTER (WHERE r.status = 'expired' OR (r.status = 'held' AND r.held_until <= statement_timestamp())),
     count(*) FILTER (WHERE r.status = 'cancelled'),
     count(*) FILTER (WHERE r.held_until <= statement_timestamp()),
     coalesce(sum(y.amount), 0)
 FROM reservations r LEFT JOIN payments y ON y.reservation_id = r.id
 WHERE r.performance_id = ANY (%s::bigint[]) GROUP BY r.performance_id"""
+
+# What was given back of each date.
+REFUNDED = """
+SELECT performance_id, sum(amount) FROM refunds WHERE performance_id = ANY (%s::bigint[]) GROUP BY performance_id"""
 
 # How long ago the first seat that is sold was sold (seconds), and how many were sold in the later half of that time.
 PACE = """
@@ -120,7 +124,7 @@ class Holds:
 
 @dataclass(frozen=True, slots=True)
 class DateSales:
-    """How one date sells: its seats by price, its holds, and the money (won) that was paid for it."""
+    """How one date sells: its seats by price, its holds, and the money (won) that was paid and given back."""
 
     concert: Concert
     performance: Performance
@@ -128,7 +132,7 @@ class DateSales:
     by_price: tuple[PriceSales, ...]
     holds: Holds
     revenue: int
-    refunded: int = 0
+    refunded: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,8 +290,16 @@ def _read(room: Room, concerts: Sequence[Concert], only: int | None = None) -> S
     with connection() as link:
         seats = link.execute(SEATS, (numbers,)).fetchall()
         holds = {row[0]: row[1:] for row in link.execute(HOLDS, (numbers,)).fetchall()}
+        refunded: dict[int, int] = dict(link.execute(REFUNDED, (numbers,)).fetchall())
     found = tuple(
-        _date_sales(concert, one, seats, holds.get(one.performance_id)) for concert, one in dates
+        _date_sales(
+            concert,
+            one,
+            seats,
+            holds.get(one.performance_id),
+            refunded.get(one.performance_id, 0),
+        )
+        for concert, one in dates
     )
     sale = SaleNow(now, room, line, found, None)
     return replace(sale, forecast=_forecast(sale))
@@ -331,6 +343,7 @@ def _date_sales(
     performance: Performance,
     seats: Sequence[Sequence[Any]],
     holds: Sequence[Any] | None,
+    refunded: int,
 ) -> DateSales:
     by_price = tuple(
         PriceSales(price, Seats(*counts))
@@ -345,4 +358,5 @@ def _date_sales(
         by_price,
         Holds(*outcomes),
         revenue,
+        refunded,
     )

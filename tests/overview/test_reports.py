@@ -9,7 +9,9 @@ import pytest
 from concert.ground.database import connection
 from concert.ground.errors import NotFound
 from concert.overview import reports
-from concert.overview.reports import REPORTS, ReportName, as_csv, orders, scope_of
+from concert.overview.cockpit import sale_of_concert
+from concert.overview.reports import ReportName, as_csv, orders, scope_of
+from tests.refunds.money import REASON, bought, refund
 from tests.sale import Fan, Sale
 
 
@@ -34,7 +36,7 @@ def test_every_order_is_in_the_report_once_however_small_the_batches(
     with connection() as link:
         # Some were paid in the very same moment.
         link.execute("UPDATE payments SET paid_at = date_trunc('day', paid_at)")
-    monkeypatch.setattr(reports, "ORDERS_AT_ONCE", 2)
+    monkeypatch.setattr(reports, "ROWS_AT_ONCE", 2)
     found = table("orders", concert)
     assert sorted(row["user_id"] for row in found) == sorted(str(fan.user_id) for fan in fans)
     assert {row["amount"] for row in found} == {"100000"}
@@ -49,17 +51,65 @@ def test_the_sums_of_all_reports_agree(sale: Sale) -> None:
     walks = sale.admitted_fan(concert)
     walks.hold(concert, 4)
     sale.let_time_pass(301)
-    sums = {
-        name: sum(int(row["amount"]) for row in table(name, concert))  # type: ignore[arg-type]
-        for name in REPORTS
-    }
-    assert sums == dict.fromkeys(REPORTS, 150_000)
+    paid: tuple[ReportName, ...] = ("orders", "hours", "prices", "dates")
+    sums = {name: sum(int(row["amount"]) for row in table(name, concert)) for name in paid}
+    assert sums == dict.fromkeys(paid, 150_000)
     (date,) = table("dates", concert)
     assert (date["sold"], date["orders"], date["lapsed"], date["capacity"]) == ("3", "2", "1", "10")
     (price,) = table("prices", concert)
     assert (price["free"], price["held"], price["sold"], price["seats"]) == ("7", "0", "3", "10")
     (hour,) = table("hours", concert)
     assert (hour["orders"], hour["seats"]) == ("2", "3")
+
+
+def test_what_was_given_back_is_told_beside_what_was_paid_and_nothing_paid_is_lost(
+    sale: Sale,
+) -> None:
+    concert = sale.concert(capacity=10)
+    _, one = bought(sale, concert, 1, 2, price=50_000)
+    _, other = bought(sale, concert, 3, price=50_000)
+    assert refund(sale, one, 2).status_code == 201
+    assert refund(sale, other).status_code == 201
+    found = {row["payment_id"]: row for row in table("orders", concert)}
+    assert (found[one]["seat_nos"], found[one]["refunded"]) == ("1 2", "50000")
+    assert (found[other]["seat_nos"], found[other]["refunded"]) == ("3", "50000")
+    back = {row["payment_id"]: row for row in table("refunds", concert)}
+    assert (back[one]["seat_nos"], back[one]["amount"], back[one]["cause"]) == (
+        "2",
+        "50000",
+        "staff",
+    )
+    assert back[other]["reason"] == REASON
+    (date,) = table("dates", concert)
+    assert (date["sold"], date["orders"]) == ("1", "2")
+    assert (date["amount"], date["refunded"]) == ("150000", "100000")
+    (hour,) = table("hours", concert)
+    assert (hour["seats"], hour["amount"]) == ("3", "150000")
+    (price,) = table("prices", concert)
+    assert price["amount"] == "50000"
+    sold = sale_of_concert(concert)
+    assert (sold.revenue, sold.refunded, sold.holds.paid) == (150_000, 100_000, 2)
+
+
+def test_what_scanners_have_seen_is_told_in_order_and_who_is_in_is_counted(
+    sale: Sale, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    concert = sale.concert()
+    number = scope_of(concert=concert).dates[0]
+    with connection() as link:
+        for scan, result in enumerate(("in", "void", "in")):
+            link.execute(
+                "INSERT INTO entries (performance_id, gate, device, scan_id, at, offline, result)"
+                " VALUES (%s, 'north', '=phone', %s, now(), false, %s)",
+                (number, str(scan), result),
+            )
+        link.execute("UPDATE entries SET undone_at = now() WHERE scan_id = '2'")
+    monkeypatch.setattr(reports, "ROWS_AT_ONCE", 2)
+    found = table("entries", concert)
+    assert [row["result"] for row in found] == ["in", "void", "in"]
+    assert {row["device"] for row in found} == {"'=phone"}
+    assert [bool(row["undone_at"]) for row in found] == [False, False, True]
+    assert table("dates", concert)[0]["entered"] == "1"
 
 
 def test_hours_are_those_of_the_venue(sale: Sale) -> None:

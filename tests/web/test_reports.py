@@ -27,14 +27,15 @@ def test_sales_by_hour_price_and_date_are_told_as_tables_and_saved_as_files(
     page = boss.browser.read(f"{PAGE}?of=concert:{concert}")
     assert "₩100,000" in page.text and "2 / 10" in page.text
     files = [one["href"] for one in page.with_tag("a") if ".csv" in one.get("href", "")]
-    assert len(files) == 8
+    assert len(files) == 12
     for path in files:
         answer = boss.browser.open(path)
         assert answer.status_code == 200
         assert answer.mimetype == "text/csv"
         assert f"concert-{concert}.csv" in answer.headers["Content-Disposition"]
         assert answer.data.startswith(b"\xef\xbb\xbf") == ("bom=1" in path)
-        assert b"100000" in answer.data
+        if "refunds" not in path and "entries" not in path:
+            assert b"100000" in answer.data
 
 
 def test_a_report_that_is_not_there_is_404(sale: Sale, boss: Colleague) -> None:
