@@ -10,6 +10,7 @@ from concert.api import (
     accounts,
     catalogue,
     cockpit,
+    halls,
     openapi,
     organiser,
     payments,
@@ -40,6 +41,7 @@ FEATURES = (
     staff,
     rooms,
     cockpit,
+    halls,
 )
 
 
@@ -56,6 +58,7 @@ def register(app: OpenAPI) -> None:
     app.paths.update(paths)
     app.register_blueprint(openapi.documents)
     keep(app, openapi.ApiDocument())
+    keep(app, halls.WrittenPlans())
 
 
 def open_express_door(app: OpenAPI) -> None:

@@ -35,7 +35,7 @@ SELECT performance_id, price,
     count(*) FILTER (WHERE sold_at IS NULL AND (held_until IS NULL OR held_until <= statement_timestamp())),
     count(*) FILTER (WHERE sold_at IS NULL AND held_until > statement_timestamp()),
     count(*) FILTER (WHERE sold_at IS NOT NULL)
-FROM seats WHERE performance_id = ANY (%s::bigint[]) GROUP BY performance_id, price
+FROM seats_for_sale WHERE performance_id = ANY (%s::bigint[]) GROUP BY performance_id, price
 ORDER BY performance_id, price DESC"""
 
 # What became of the holds of each date, and the money.

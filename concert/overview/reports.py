@@ -67,7 +67,7 @@ SELECT c.id, c.title, p.id, p.starts_at, s.price, count(*),
     count(*) FILTER (WHERE s.sold_at IS NULL AND (s.held_until IS NULL OR s.held_until <= statement_timestamp())),
     count(*) FILTER (WHERE s.sold_at IS NULL AND s.held_until > statement_timestamp()),
     count(*) FILTER (WHERE s.sold_at IS NOT NULL), coalesce(sum(s.price) FILTER (WHERE s.sold_at IS NOT NULL), 0)
-FROM seats s JOIN performances p ON p.id = s.performance_id JOIN concerts c ON c.id = p.concert_id
+FROM seats_for_sale s JOIN performances p ON p.id = s.performance_id JOIN concerts c ON c.id = p.concert_id
 WHERE p.id = ANY (%(dates)s::bigint[])
 GROUP BY c.id, c.title, p.id, p.starts_at, s.price ORDER BY p.starts_at, p.id, s.price DESC"""
 
