@@ -9,6 +9,7 @@ from concert.web import (
     assets,
     catalogue,
     checkout,
+    cockpit,
     covers,
     door,
     formats,
@@ -17,6 +18,7 @@ from concert.web import (
     live,
     me,
     organiser,
+    reports,
     seats,
     staff,
     staff_door,
@@ -39,6 +41,8 @@ FEATURES = (
     me,
     staff,
     organiser,
+    cockpit,
+    reports,
 )
 
 __all__ = ["answer_error", "register"]
