@@ -9,8 +9,10 @@ from flask_openapi3 import OpenAPI
 from concert.api import (
     accounts,
     catalogue,
+    cockpit,
     entries,
     halls,
+    images,
     openapi,
     organiser,
     payments,
@@ -41,7 +43,9 @@ FEATURES = (
     organiser,
     staff,
     rooms,
+    cockpit,
     halls,
+    images,
 )
 
 

@@ -9,6 +9,8 @@ from concert.web import (
     assets,
     catalogue,
     checkout,
+    cockpit,
+    covers,
     door,
     entrance,
     formats,
@@ -17,6 +19,7 @@ from concert.web import (
     live,
     me,
     organiser,
+    reports,
     seats,
     staff,
     staff_door,
@@ -29,6 +32,7 @@ from concert.web.errors import answer_error
 # Each has a blueprint called ``pages``, made by ``door.new_pages``.
 FEATURES = (
     catalogue,
+    covers,
     waiting_room,
     seats,
     checkout,
@@ -39,6 +43,8 @@ FEATURES = (
     staff,
     organiser,
     entrance,
+    cockpit,
+    reports,
 )
 
 __all__ = ["answer_error", "register"]
@@ -53,5 +59,6 @@ def register(app: Flask, settings: Settings) -> None:
     staff_door.init_staff_door(app)
     live.init_live(app)
     greeting.init_greeting(app)
+    covers.init_looks(app)
     for feature in FEATURES:
         app.register_blueprint(feature.pages)
