@@ -37,9 +37,11 @@ from concert.ground.streams import init_streams
 from concert.ground.tracing import init_tracing
 from concert.overview.figures import init_readings
 from concert.overview.lately import init_overview
+from concert.payments.service import init_payments
 from concert.reservations.service import init_reservations
 from concert.reservations.snapshots import init_snapshots
 from concert.waiting_room.watch import init_place_watch
+from concert.wallet.service import init_wallet
 
 ROOT = Path(__file__).resolve().parent.parent
 JSON_PATHS = ("/v1/", "/openapi.json", "/healthz", "/readyz", "/metrics")
@@ -112,7 +114,9 @@ def create_app(settings: Settings | None = None) -> ConcertApp:
     init_limits(app, settings)
     init_catalogue(app)
     init_place_watch(app)
+    init_wallet(app)
     init_reservations(app)
+    init_payments(app)
     init_snapshots(app)
     init_overview(app)
     init_readings(app)

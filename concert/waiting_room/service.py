@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 import structlog
@@ -22,7 +22,7 @@ from concert.ground.errors import (
     Unavailable,
 )
 from concert.ground.observability import note_event
-from concert.ground.redis_client import redis, unavailable_on_failure
+from concert.ground.redis_client import Script, redis, run_all, unavailable_on_failure
 from concert.waiting_room import ended
 from concert.waiting_room.answers import AdmitAnswer, EnterAnswer, PlaceAnswer
 from concert.waiting_room.chance import Chance, chance_of, message_of
@@ -39,6 +39,7 @@ from concert.waiting_room.scripts import (
     JOIN,
     LEAVE,
     LOOK,
+    MOVED,
     READMIT,
     RESTORE,
     SETTLE,
@@ -261,8 +262,7 @@ def enter(token: QueueToken, room: str, *, hold_seconds: int = 0) -> Visit:
         raise NotAdmitted(
             f"This is a place in the line of {token.room!r}; this concert's line is {room!r}."
         )
-    lasting = (hold_seconds + GRACE_SECONDS) * 1000 if hold_seconds else 0
-    keys, asked = room_keys(room), (*_whose(token), lasting)
+    keys, asked = room_keys(room), (*_whose(token), _lasting(hold_seconds))
     answer = EnterAnswer(*_in_known_room(room, lambda: ENTER.run(keys, asked)))
     if answer.status == b"unknown":
         found = _restored(token)
@@ -272,6 +272,27 @@ def enter(token: QueueToken, room: str, *, hold_seconds: int = 0) -> Visit:
     if answer.status == b"admitted":
         return Visit(token, int(answer.deadline), int(answer.deadline_before))
     raise _refusal(answer.status)
+
+
+def enter_together(tokens: Sequence[QueueToken], *, hold_seconds: int = 0) -> list[Visit | None]:
+    """The same for several people, each at the door of their place's own room, in one round trip.
+
+    None for whoever needs a look of their own by :func:`enter`: it is not their turn, or Redis does
+    not know their place. Nothing was changed for them.
+
+    Raises:
+        Unavailable: Redis cannot be reached.
+    """
+    lasting = _lasting(hold_seconds)
+    answers = run_all(
+        [(ENTER, room_keys(token.room), (*_whose(token), lasting)) for token in tokens]
+    )
+    return [
+        Visit(token, int(answer[1]), int(answer[2]))
+        if isinstance(answer, list) and answer[0] == b"admitted"
+        else None
+        for token, answer in zip(tokens, answers, strict=True)
+    ]
 
 
 def end_failed_hold(visit: Visit) -> None:
@@ -330,6 +351,34 @@ def complete(token: QueueToken, seats: int = 0) -> None:
         Unavailable: Redis cannot be reached.
     """
     SETTLE.run(room_keys(token.room), (token.user_id.bytes, "completed", token.sequence, seats))
+
+
+class Sold(NamedTuple):
+    """Seats that were sold: to whom, how many, whether that completes the place, and the fact that tells of it."""
+
+    token: QueueToken
+    seats: int
+    completed: bool
+    fact: tuple[str, bytes]
+
+
+def tell_sold(sold: Sequence[Sold]) -> None:
+    """Complete places as :func:`complete` does, tell of what was sold, and then publish the facts, in one message.
+
+    Raises:
+        Unavailable: Redis cannot be reached; a job makes it good.
+    """
+    calls: list[tuple[Script, Sequence[str], Sequence[str | bytes | int]]] = []
+    for token, seats, completed, _ in sold:
+        keys = room_keys(token.room)
+        if completed:
+            asked = (token.user_id.bytes, "completed", token.sequence, seats)
+            calls.append((SETTLE, keys, asked))
+        else:
+            calls.append((MOVED, keys, ("sold", seats)))
+    for answer in run_all(calls, facts=[one.fact for one in sold]):
+        if isinstance(answer, Exception):
+            log.warning("sale_not_told", error=str(answer))
 
 
 def admit(room: str) -> Admission:
@@ -420,6 +469,11 @@ def poll_after(
     if until_open > seconds:
         seconds = max(seconds, min(MOST_POLL_SECONDS * 0.8, until_open))
     return round(seconds * (0.75 + 0.5 * chance), 1)
+
+
+def _lasting(hold_seconds: int) -> int:
+    """How long (ms) a visit lasts for such a hold."""
+    return (hold_seconds + GRACE_SECONDS) * 1000 if hold_seconds else 0
 
 
 def _whose(token: QueueToken) -> tuple[bytes, int]:

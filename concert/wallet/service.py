@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import psycopg
+from flask import Flask
 
-from concert.ground.database import Connection, connection, upkeep_connection
+from concert.ground.database import (
+    Connection,
+    array,
+    connection,
+    undone_together,
+    upkeep_connection,
+)
 from concert.ground.errors import BadRequest, BalanceLimit, InsufficientBalance, UnknownUser
 from concert.ground.idempotency import Attempt, once
 from concert.ground.limits import limit
 from concert.ground.observability import counts_refusals, note_event
+from concert.ground.parts import keep, part
 from concert.ground.prepared import Hot
+from concert.ground.together import Together
 from concert.wallet.models import HIGHEST_BALANCE, HIGHEST_CHARGE
 
 MOST_ENTRIES = 100
@@ -39,6 +49,27 @@ class Balance:
     entries: tuple[Entry, ...] | None = None
 
 
+@dataclass(slots=True)
+class AskedCharge:
+    """A charge that is made with others'; ``balance`` is the one after it, None where it was not made."""
+
+    user_id: UUID
+    amount: int
+    balance: int | None = None
+
+
+class ChargesTogether(Together[AskedCharge]):
+    """The charges of this process that are asked for at the same time."""
+
+    def __init__(self) -> None:
+        super().__init__(_charge_together)
+
+
+def init_wallet(app: Flask) -> None:
+    """Charge together what is asked for together."""
+    keep(app, ChargesTogether())
+
+
 # The wallet is made by its first charge. The condition stands in the statement, so a
 # charge that would go over the limit changes nothing, whoever else charges meanwhile.
 CHARGE = Hot("""
@@ -51,6 +82,31 @@ WITH charged AS (
 INSERT INTO wallet_entries (user_id, amount, balance_after, kind)
 SELECT %(user)s, %(amount)s, charged.balance, 'charge' FROM charged
 RETURNING balance_after""")
+# The same for several people; a row for each who was charged, with its number from 1. A wallet that somebody
+# else is changing is left to its owner's own charge, which may wait; so is a second charge of one user. New
+# wallets are made in the order of their users: nobody waits for somebody who waits for them.
+CHARGE_ALL = Hot("""
+WITH asked AS (
+    SELECT * FROM unnest(%(users)s::uuid[], %(amounts)s::bigint[]) WITH ORDINALITY AS a (user_id, amount, number)
+), locked AS MATERIALIZED (
+    SELECT a.* FROM asked a JOIN wallets w ON w.user_id = a.user_id FOR UPDATE OF w SKIP LOCKED
+), charged AS (
+    UPDATE wallets w SET balance = w.balance + l.amount FROM locked l
+    WHERE w.user_id = l.user_id AND w.balance + l.amount <= %(highest)s
+    RETURNING w.user_id, l.number, l.amount, w.balance
+), first AS (
+    SELECT DISTINCT ON (a.user_id) a.* FROM asked a JOIN users u ON u.id = a.user_id
+    WHERE NOT EXISTS (SELECT FROM wallets w WHERE w.user_id = a.user_id) ORDER BY a.user_id
+), made AS (
+    INSERT INTO wallets (user_id, balance) SELECT user_id, amount FROM first ORDER BY user_id
+    ON CONFLICT (user_id) DO NOTHING RETURNING user_id
+), done AS (
+    SELECT * FROM charged UNION ALL SELECT f.user_id, f.number, f.amount, f.amount FROM first f JOIN made USING (user_id)
+), entered AS (
+    INSERT INTO wallet_entries (user_id, amount, balance_after, kind)
+    SELECT user_id, amount, balance, 'charge' FROM done
+)
+SELECT number, balance FROM done""")
 READ_BALANCE = """
 SELECT w.balance FROM users u LEFT JOIN wallets w ON w.user_id = u.id WHERE u.id = %s"""
 READ_ENTRIES = """
@@ -94,7 +150,11 @@ def charge(user_id: UUID, amount: int, attempt: Attempt | None = None) -> Balanc
         charged_now = True
         return balance
 
-    balance = once(attempt, Balance, work)
+    balance = _charge_with_others(user_id, amount) if attempt is None else None
+    if balance is not None:
+        charged_now = True
+    else:
+        balance = once(attempt, Balance, work)
     if charged_now:
         note_event("charged", user_id, amount=amount)
     return balance
@@ -154,6 +214,27 @@ def wallet_after(after: UUID, count: int) -> UUID | None:
     with upkeep_connection() as link:
         row = link.execute(WALLET_AFTER, (after, count - 1)).fetchone()
     return None if row is None else row[0]
+
+
+def _charge_with_others(user_id: UUID, amount: int) -> Balance | None:
+    """The balance after a charge that was made together with what others asked for; None where it was not."""
+    mine = AskedCharge(user_id, amount)
+    part(ChargesTogether).do(mine)
+    return None if mine.balance is None else Balance(user_id, mine.balance)
+
+
+def _charge_together(asked: Sequence[AskedCharge]) -> None:
+    with connection() as link, undone_together("charge"):
+        rows = CHARGE_ALL.rows(
+            link,
+            {
+                "users": array(one.user_id for one in asked),
+                "amounts": array(one.amount for one in asked),
+                "highest": HIGHEST_BALANCE,
+            },
+        )
+        for number, balance in rows:
+            asked[number - 1].balance = balance
 
 
 def _charge(link: Connection, user_id: UUID, amount: int) -> Balance:

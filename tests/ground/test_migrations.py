@@ -22,8 +22,8 @@ from concert.ground.audit import APPEND_ONLY
 from concert.ground.database import Database, connection, db
 from concert.ground.parts import part
 from concert.ground.settings import Settings
-from concert.payments.queries import PAY_RESERVATION
-from concert.reservations.queries import HOLD_SEATS
+from concert.payments.queries import PAY_RESERVATION, PAY_TOGETHER
+from concert.reservations.queries import HOLD_SEATS, HOLD_TOGETHER
 from concert.reservations.service import tidy_expired
 from tests.servers import own_database
 from tests.service import PROJECT
@@ -65,7 +65,7 @@ def test_migrations_go_up_and_down_and_up_again(empty_app: ConcertApp) -> None:
     first = tables(), functions()
     assert first == (
         set(db.metadata.tables),
-        {"hold_seats", "pay_reservation", "refuse_audit_change"},
+        {"hold_seats", "hold_together", "pay_reservation", "pay_together", "refuse_audit_change"},
     )
     flask_migrate.downgrade(revision="base")
     assert (tables(), functions()) == (set(), set())
@@ -228,7 +228,13 @@ def test_every_check_of_the_models_is_in_the_database(empty_app: ConcertApp) -> 
 
 
 @pytest.mark.parametrize(
-    ("name", "text"), [("hold_seats", HOLD_SEATS), ("pay_reservation", PAY_RESERVATION)]
+    ("name", "text"),
+    [
+        ("hold_seats", HOLD_SEATS),
+        ("hold_together", HOLD_TOGETHER),
+        ("pay_reservation", PAY_RESERVATION),
+        ("pay_together", PAY_TOGETHER),
+    ],
 )
 def test_the_migrations_install_the_text_in_the_repository(
     empty_app: ConcertApp, name: str, text: str

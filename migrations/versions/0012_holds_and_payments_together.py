@@ -1,0 +1,135 @@
+"""holds and payments together
+
+Two functions by which a web process does at once what several people ask for at the same moment.
+Nothing that is there changes, and code from before does not know of them.
+
+Revision: 0012
+After: 0006
+"""
+
+from __future__ import annotations
+
+from alembic import op
+
+revision = '0012'
+down_revision = '0006'
+branch_labels = None
+depends_on = None
+
+HOLD_TOGETHER = """\
+-- hold_together: hold one seat for each of several users, in one transaction.
+--
+-- What many ask for at the same moment costs one round trip, one commit and one wait for the disk. Each
+-- hold is judged by hold_seats as if it were alone, in the order in which they were asked for, and one
+-- that comes to nothing changes nothing for the others.
+--
+-- Nothing is waited for: whoever is doing something else at this moment, and a seat that somebody else is
+-- taking, have no row in the result. They are to be held one by one, and may wait then. So nobody
+-- waits for another's lock, and transactions of several cannot wait for each other in a circle.
+-- Whose place is completed has no row, either.
+--
+-- holders, rooms, places, performances, numbers, reservations: one for each hold; `places` are the sequence
+-- numbers of places in `rooms`. The rest is as in hold_seats, and so is what comes back: a row for each that
+-- was judged, with its number among those that were asked for.
+CREATE OR REPLACE FUNCTION hold_together(
+    holders uuid[], rooms varchar[], places bigint[], performances bigint[], numbers smallint[], reservations uuid[],
+    hold interval, seat_limit integer, rehold interval, lapsed_limit integer
+) RETURNS TABLE (
+    number integer, outcome text, used bigint, seats smallint[], prices integer[], amount integer,
+    held_at timestamptz, held_until timestamptz
+) LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
+DECLARE
+    judged record;
+BEGIN
+    FOR one IN 1 .. cardinality(holders) LOOP
+        PERFORM FROM users u WHERE u.id = holders[one] FOR NO KEY UPDATE SKIP LOCKED;  -- guard: no waiting
+        CONTINUE WHEN NOT FOUND;
+        PERFORM FROM seats s WHERE s.performance_id = performances[one] AND s.seat_no = numbers[one]
+        FOR UPDATE SKIP LOCKED;
+        CONTINUE WHEN NOT FOUND;
+        CONTINUE WHEN EXISTS (
+            SELECT FROM completed_places c
+            WHERE c.room_slug = rooms[one] AND c.user_id = holders[one] AND c.sequence >= places[one]);
+        judged := hold_seats(
+            holders[one], performances[one], numbers[one : one], reservations[one], hold, seat_limit, NULL,
+            places[one], rehold, lapsed_limit);
+        number := one;
+        outcome := judged.outcome;
+        used := judged.used;
+        seats := judged.seats;
+        prices := judged.prices;
+        amount := judged.amount;
+        held_at := judged.held_at;
+        held_until := judged.held_until;
+        RETURN NEXT;
+    END LOOP;
+END
+$$;
+"""
+
+PAY_TOGETHER = """\
+-- pay_together: pay the reservations of several users, each found by one of its seats, in one transaction.
+--
+-- What many ask for at the same moment costs one round trip, one commit and one wait for the disk. Each
+-- payment is made by pay_reservation as if it were alone, and one that comes to nothing changes nothing for
+-- the others.
+--
+-- Nothing is waited for: where somebody else has the reservation, the seat or the wallet at this moment,
+-- or there is no such hold, there is no row in the result. Those are to be paid one by one, and may wait
+-- then. So transactions of several cannot wait for each other in a circle.
+--
+-- payers, performances, numbers, payments, rooms, places: one for each payment, as in pay_reservation; what comes
+-- back is as there, too, with the payment's number among those that were asked for.
+CREATE OR REPLACE FUNCTION pay_together(
+    payers uuid[], performances bigint[], numbers smallint[], payments uuid[], rooms varchar[], places bigint[]
+) RETURNS TABLE (
+    number integer, paid_id uuid, concert_id bigint, performance_id bigint, date date, seat_nos smallint[],
+    prices integer[], amount integer, paid_at timestamptz, balance bigint, completed boolean
+) LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
+#variable_conflict use_column
+DECLARE
+    held uuid;
+    taken smallint[];
+    paid record;
+BEGIN
+    FOR one IN 1 .. cardinality(payers) LOOP
+        SELECT s.reservation_id INTO held FROM seats s
+        WHERE s.performance_id = performances[one] AND s.seat_no = numbers[one];
+        CONTINUE WHEN held IS NULL;
+        SELECT r.seat_nos INTO taken FROM reservations r
+        WHERE r.id = held AND r.user_id = payers[one] FOR UPDATE SKIP LOCKED;  -- guard: no waiting
+        CONTINUE WHEN NOT FOUND OR cardinality(taken) > 1;
+        PERFORM FROM seats s WHERE s.performance_id = performances[one] AND s.seat_no = numbers[one]
+        FOR UPDATE SKIP LOCKED;
+        CONTINUE WHEN NOT FOUND;
+        PERFORM FROM wallets w WHERE w.user_id = payers[one] FOR UPDATE SKIP LOCKED;
+        CONTINUE WHEN NOT FOUND;
+        paid := pay_reservation(
+            payers[one], held, NULL, NULL, payments[one], rooms[one], places[one]);
+        CONTINUE WHEN paid.paid_id IS NULL;
+        number := one;
+        paid_id := paid.paid_id;
+        concert_id := paid.concert_id;
+        performance_id := paid.performance_id;
+        date := paid.date;
+        seat_nos := paid.seat_nos;
+        prices := paid.prices;
+        amount := paid.amount;
+        paid_at := paid.paid_at;
+        balance := paid.balance;
+        completed := paid.completed;
+        RETURN NEXT;
+    END LOOP;
+END
+$$;
+"""
+
+
+def upgrade() -> None:
+    op.execute(HOLD_TOGETHER)
+    op.execute(PAY_TOGETHER)
+
+
+def downgrade() -> None:
+    op.execute("DROP FUNCTION pay_together")
+    op.execute("DROP FUNCTION hold_together")
