@@ -82,6 +82,15 @@ class Together(Generic[Asked]):
                 return
         self._lead(mine)
 
+    def __len__(self) -> int:
+        """How many wait for the next go."""
+        return len(self._queue)
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether somebody is doing the work."""
+        return self._is_under_way
+
     def _lead(self, mine: _Waiting[Asked]) -> None:
         """Do the work of all who wait; whoever leads is the first of them."""
         with self._lock:

@@ -66,8 +66,7 @@ GRACE_SECONDS = 5
 TOLD_AGAIN_SECONDS = 600
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """One user's place in a room, at the moment it was asked for.
 
     ``position`` is 1 for the next; ``waiting`` counts people in line; times are
