@@ -13,7 +13,8 @@ from concert.factory import ConcertApp, create_app
 from concert.ground.database import connection
 from concert.ground.settings import Settings, load_settings
 from concert.payments.queries import PAY_RESERVATION, PAY_TOGETHER
-from concert.reservations.queries import HOLD_SEATS, HOLD_TOGETHER
+from concert.reservations.queries import HOLD_SEATS, HOLD_TOGETHER, LOOK_TOGETHER
+from concert.wallet.service import CHARGE_TOGETHER
 from tests.order import in_lanes
 from tests.races.crew import Crew
 from tests.sale import ORGANISER_KEY, Sale, empty_everything
@@ -116,6 +117,8 @@ def app(settings: Settings) -> ConcertApp:
             link.execute(PAY_RESERVATION)
             link.execute(HOLD_TOGETHER)
             link.execute(PAY_TOGETHER)
+            link.execute(CHARGE_TOGETHER)
+            link.execute(LOOK_TOGETHER)
     return app
 
 

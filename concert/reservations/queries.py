@@ -6,10 +6,11 @@ from pathlib import Path
 
 from concert.ground.prepared import Hot
 
-# The functions that hold seats; the migrations install these texts.
+# The functions that hold seats, and say who holds any; the migrations install these texts.
 FOLDER = Path(__file__).parent / "sql"
 HOLD_SEATS = (FOLDER / "hold_seats.sql").read_text(encoding="utf-8")
 HOLD_TOGETHER = (FOLDER / "hold_together.sql").read_text(encoding="utf-8")
+LOOK_TOGETHER = (FOLDER / "look_together.sql").read_text(encoding="utf-8")
 
 # Hold seats for somebody whose place in a room is not completed; nothing comes back where it is.
 # Redis may not have been told of the payment yet, so the door alone cannot know.
@@ -42,11 +43,8 @@ MINE = f"""
 SELECT {RESERVATION} FROM reservations r JOIN performances p ON p.id = r.performance_id
 WHERE r.user_id = %s ORDER BY r.created_at DESC, r.id LIMIT %s"""
 
-# Of a user's live reservations, the one that ends first.
-NEXT_TO_LAPSE = f"""
-SELECT {RESERVATION} FROM reservations r JOIN performances p ON p.id = r.performance_id
-WHERE r.user_id = %s AND r.status = 'held' AND r.held_until > statement_timestamp()
-ORDER BY r.held_until LIMIT 1"""
+# Of each of some users' live reservations, the one that ends first.
+NEXT_TO_LAPSE = Hot("SELECT * FROM look_together(%(users)s::uuid[])")
 
 # The live reservation of just these seats, for somebody who asks for them again.
 SAME_AGAIN = f"""

@@ -135,10 +135,26 @@ class HoldsTogether(Together[AskedHold]):
         super().__init__(_hold_together)
 
 
+@dataclass(slots=True)
+class AskedForHeld:
+    """Somebody who looks at a page, and what they hold, which every page says."""
+
+    user_id: UUID
+    held: Reservation | None = None
+
+
+class HeldTogether(Together[AskedForHeld]):
+    """Those who look at pages of this process at the same time."""
+
+    def __init__(self) -> None:
+        super().__init__(_look_together)
+
+
 def init_reservations(app: Flask) -> None:
-    """Remember the prices of this app's seats, and hold together what is asked for together."""
+    """Remember the prices of this app's seats, and do together what is asked for together."""
     keep(app, RememberedPrices())
     keep(app, HoldsTogether())
+    keep(app, HeldTogether())
 
 
 @counts_refusals("hold")
@@ -306,9 +322,18 @@ def next_to_lapse(user_id: UUID) -> Reservation | None:
     Raises:
         Unavailable: PostgreSQL cannot be reached.
     """
+    mine = AskedForHeld(user_id)
+    part(HeldTogether).do(mine)
+    return mine.held
+
+
+def _look_together(asked: Sequence[AskedForHeld]) -> None:
     with connection() as link:
-        row = link.execute(queries.NEXT_TO_LAPSE, (user_id,)).fetchone()
-    return None if row is None else _reservation(row)
+        users = array({one.user_id for one in asked})
+        rows = queries.NEXT_TO_LAPSE.rows(link, {"users": users})
+    held = {one.user_id: one for one in map(_reservation, rows)}
+    for one in asked:
+        one.held = held.get(one.user_id)
 
 
 def seat_letters(user_id: UUID | None, performance_ids: Sequence[int]) -> dict[int, str]:

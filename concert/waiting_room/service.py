@@ -198,13 +198,8 @@ def places_of(tokens: Sequence[QueueToken]) -> list[Place | None]:
     Raises:
         Unavailable: Redis cannot be reached.
     """
-    STATUS.load()
-    with unavailable_on_failure():
-        pipeline = redis().pipeline(transaction=False)
-        for token in tokens:
-            STATUS.queue(pipeline, room_keys(token.room), _whose(token))
-        # An error of one answer, of a room whose keys are broken, say, is that one's own.
-        answers = pipeline.execute(raise_on_error=False)
+    # An error of one answer, of a room whose keys are broken, say, is that one's own.
+    answers = run_all([(STATUS, room_keys(token.room), _whose(token)) for token in tokens])
     return [_readable(token, answer) for token, answer in zip(tokens, answers, strict=True)]
 
 

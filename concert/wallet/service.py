@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -82,31 +83,12 @@ WITH charged AS (
 INSERT INTO wallet_entries (user_id, amount, balance_after, kind)
 SELECT %(user)s, %(amount)s, charged.balance, 'charge' FROM charged
 RETURNING balance_after""")
-# The same for several people; a row for each who was charged, with its number from 1. A wallet that somebody
-# else is changing is left to its owner's own charge, which may wait; so is a second charge of one user. New
-# wallets are made in the order of their users: nobody waits for somebody who waits for them.
-CHARGE_ALL = Hot("""
-WITH asked AS (
-    SELECT * FROM unnest(%(users)s::uuid[], %(amounts)s::bigint[]) WITH ORDINALITY AS a (user_id, amount, number)
-), locked AS MATERIALIZED (
-    SELECT a.* FROM asked a JOIN wallets w ON w.user_id = a.user_id FOR UPDATE OF w SKIP LOCKED
-), charged AS (
-    UPDATE wallets w SET balance = w.balance + l.amount FROM locked l
-    WHERE w.user_id = l.user_id AND w.balance + l.amount <= %(highest)s
-    RETURNING w.user_id, l.number, l.amount, w.balance
-), first AS (
-    SELECT DISTINCT ON (a.user_id) a.* FROM asked a JOIN users u ON u.id = a.user_id
-    WHERE NOT EXISTS (SELECT FROM wallets w WHERE w.user_id = a.user_id) ORDER BY a.user_id
-), made AS (
-    INSERT INTO wallets (user_id, balance) SELECT user_id, amount FROM first ORDER BY user_id
-    ON CONFLICT (user_id) DO NOTHING RETURNING user_id
-), done AS (
-    SELECT * FROM charged UNION ALL SELECT f.user_id, f.number, f.amount, f.amount FROM first f JOIN made USING (user_id)
-), entered AS (
-    INSERT INTO wallet_entries (user_id, amount, balance_after, kind)
-    SELECT user_id, amount, balance, 'charge' FROM done
+# The function that charges several; the migrations install this text.
+CHARGE_TOGETHER = (Path(__file__).parent / "sql" / "charge_together.sql").read_text(
+    encoding="utf-8"
 )
-SELECT number, balance FROM done""")
+CHARGE_ALL = Hot("""
+SELECT number, balance FROM charge_together(%(users)s::uuid[], %(amounts)s::bigint[], %(highest)s)""")
 READ_BALANCE = """
 SELECT w.balance FROM users u LEFT JOIN wallets w ON w.user_id = u.id WHERE u.id = %s"""
 READ_ENTRIES = """

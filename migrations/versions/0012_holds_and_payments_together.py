@@ -1,6 +1,6 @@
 """holds and payments together
 
-Two functions by which a web process does at once what several people ask for at the same moment.
+Functions by which a web process does at once what several people ask for at the same moment.
 Nothing that is there changes, and code from before does not know of them.
 
 Revision: 0012
@@ -124,12 +124,87 @@ END
 $$;
 """
 
+CHARGE_TOGETHER = """\
+-- charge_together: add to the wallets of several users, in one transaction.
+--
+-- What many ask for at the same moment costs one round trip, one commit and one wait for the disk. It is a
+-- function so that it is planned once a connection: a statement with arrays would be planned anew each time.
+--
+-- Nobody waits for a wallet that somebody else is changing: it has no row in the result, and is to be charged
+-- alone. So has one that would hold more than `highest`, a user who is not there, and the second charge of one
+-- user. New wallets are made in the order of their users, so that nobody waits for somebody who waits for them.
+--
+-- users, amounts: one for each charge. A row for each that was made, with its number among those that were
+-- asked for, and the balance after it.
+CREATE OR REPLACE FUNCTION charge_together(users uuid[], amounts bigint[], highest bigint)
+RETURNS TABLE (number bigint, balance bigint)
+LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY WITH asked AS (
+        SELECT a.* FROM unnest(users, amounts) WITH ORDINALITY AS a (user_id, amount, number)
+    ), locked AS MATERIALIZED (
+        SELECT a.* FROM asked a CROSS JOIN LATERAL (
+            SELECT FROM wallets w WHERE w.user_id = a.user_id FOR UPDATE SKIP LOCKED) w  -- guard: no waiting
+    ), charged AS (
+        UPDATE wallets w SET balance = w.balance + l.amount FROM locked l
+        WHERE w.user_id = l.user_id AND w.balance + l.amount <= highest
+        RETURNING w.user_id, l.number, l.amount, w.balance
+    ), first AS (
+        SELECT DISTINCT ON (a.user_id) a.* FROM asked a
+        WHERE NOT EXISTS (SELECT FROM wallets w WHERE w.user_id = a.user_id)
+          AND EXISTS (SELECT FROM users u WHERE u.id = a.user_id)
+        ORDER BY a.user_id
+    ), made AS (
+        INSERT INTO wallets (user_id, balance) SELECT f.user_id, f.amount FROM first f ORDER BY f.user_id
+        ON CONFLICT (user_id) DO NOTHING RETURNING user_id
+    ), done AS (
+        SELECT c.* FROM charged c
+        UNION ALL SELECT f.user_id, f.number, f.amount, f.amount FROM first f JOIN made m ON m.user_id = f.user_id
+    ), entered AS (
+        INSERT INTO wallet_entries (user_id, amount, balance_after, kind)
+        SELECT d.user_id, d.amount, d.balance, 'charge' FROM done d
+    )
+    SELECT d.number, d.balance FROM done d;
+END
+$$;
+"""
+
+LOOK_TOGETHER = """\
+-- look_together: what each of some users holds at this moment; of several reservations, the one that ends first.
+--
+-- Every page says it, so many look at the same moment. It is a function so that it is planned once a
+-- connection: a statement with an array would be planned anew each time.
+CREATE OR REPLACE FUNCTION look_together(users uuid[])
+RETURNS TABLE (
+    id uuid, user_id uuid, concert_id bigint, performance_id bigint, date date, seat_nos smallint[],
+    prices integer[], amount integer, status varchar, created_at timestamptz, held_until timestamptz
+) LANGUAGE plpgsql STABLE SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    SELECT r.id, r.user_id, p.concert_id, r.performance_id, p.date, r.seat_nos, r.prices, r.amount, r.status,
+        r.created_at, r.held_until
+    FROM unnest(users) AS asked (user_id)
+    CROSS JOIN LATERAL (
+        SELECT * FROM reservations r
+        WHERE r.user_id = asked.user_id AND r.status = 'held' AND r.held_until > statement_timestamp()
+        ORDER BY r.held_until LIMIT 1) r
+    CROSS JOIN LATERAL (SELECT p.concert_id, p.date FROM performances p WHERE p.id = r.performance_id LIMIT 1) p;
+END
+$$;
+"""
+
 
 def upgrade() -> None:
     op.execute(HOLD_TOGETHER)
     op.execute(PAY_TOGETHER)
+    op.execute(CHARGE_TOGETHER)
+    op.execute(LOOK_TOGETHER)
 
 
 def downgrade() -> None:
+    op.execute("DROP FUNCTION look_together")
+    op.execute("DROP FUNCTION charge_together")
     op.execute("DROP FUNCTION pay_together")
     op.execute("DROP FUNCTION hold_together")

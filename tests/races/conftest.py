@@ -9,7 +9,8 @@ import pytest
 from concert.factory import ConcertApp
 from concert.ground.database import connection
 from concert.payments.queries import PAY_RESERVATION, PAY_TOGETHER
-from concert.reservations.queries import HOLD_SEATS, HOLD_TOGETHER
+from concert.reservations.queries import HOLD_SEATS, HOLD_TOGETHER, LOOK_TOGETHER
+from concert.wallet.service import CHARGE_TOGETHER
 from tests.races.sabotage import Sabotage
 
 
@@ -23,3 +24,5 @@ def sabotage(app: ConcertApp) -> Iterator[Sabotage]:
             link.execute(PAY_RESERVATION)
             link.execute(HOLD_TOGETHER)
             link.execute(PAY_TOGETHER)
+            link.execute(CHARGE_TOGETHER)
+            link.execute(LOOK_TOGETHER)
