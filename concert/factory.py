@@ -40,6 +40,7 @@ from concert.overview.lately import init_overview
 from concert.payments.service import init_payments
 from concert.reservations.service import init_reservations
 from concert.reservations.snapshots import init_snapshots
+from concert.tickets.keys import init_ticket_keys
 from concert.waiting_room.watch import init_place_watch
 from concert.wallet.service import init_wallet
 
@@ -118,6 +119,7 @@ def create_app(settings: Settings | None = None) -> ConcertApp:
     init_reservations(app)
     init_payments(app)
     init_snapshots(app)
+    init_ticket_keys(app, settings)
     init_overview(app)
     init_readings(app)
     app.register_blueprint(health)

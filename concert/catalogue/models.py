@@ -50,6 +50,9 @@ class Performance(Base):
         CheckConstraint(f"capacity BETWEEN 1 AND {LARGEST_CAPACITY}", name="capacity_in_range"),
         CheckConstraint(f"price BETWEEN 0 AND {HIGHEST_PRICE}", name="price_in_range"),
         CheckConstraint("sales_open_at < sales_close_at", name="sales_period_in_order"),
+        CheckConstraint(
+            "cancelled_at IS NULL OR sales_close_at <= cancelled_at", name="cancelled_is_closed"
+        ),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
@@ -60,6 +63,10 @@ class Performance(Base):
     capacity: Mapped[int] = mapped_column(Integer)
     sales_open_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     sales_close_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    # Its sale is over then, and everybody gets their money back.
+    cancelled_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    # Until when tickets may be given back or handed on; null: never.
+    returns_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
 
 class Seat(Base):

@@ -45,6 +45,8 @@ class Performance:
     capacity: int
     sales_open_at: datetime
     sales_close_at: datetime
+    # Until when tickets may be given back or handed on; None: never.
+    returns_until: datetime | None = None
 
     def on_sale(self, now: datetime) -> bool:
         """Whether it is sold at this moment."""
@@ -100,7 +102,7 @@ def init_catalogue(app: Flask) -> None:
 
 
 PERFORMANCE_COLUMNS = (
-    "id, concert_id, date, starts_at, price, capacity, sales_open_at, sales_close_at"
+    "id, concert_id, date, starts_at, price, capacity, sales_open_at, sales_close_at, returns_until"
 )
 READ_CONCERT = "SELECT id, title, venue, room_slug FROM concerts WHERE id = %s"
 READ_PERFORMANCES = f"""

@@ -22,7 +22,7 @@ from concert.ground.errors import (
     Unavailable,
 )
 from concert.ground.observability import note_event
-from concert.ground.redis_client import Script, redis, run_all, unavailable_on_failure
+from concert.ground.redis_client import redis, run_all, unavailable_on_failure
 from concert.waiting_room import ended
 from concert.waiting_room.answers import AdmitAnswer, EnterAnswer, PlaceAnswer
 from concert.waiting_room.chance import Chance, chance_of, message_of
@@ -39,7 +39,7 @@ from concert.waiting_room.scripts import (
     JOIN,
     LEAVE,
     LOOK,
-    MOVED,
+    PRESENT,
     READMIT,
     RESTORE,
     SETTLE,
@@ -172,6 +172,22 @@ def place_of(token: QueueToken) -> Place:
     if answer.status in (b"completed", b"superseded", b"unknown"):
         raise _refusal(answer.status)
     return _place(token, answer)
+
+
+def confirm_presence(token: QueueToken) -> None:
+    """Say that the person who waits at this place is there: near the front fewer of those are taken for absent.
+
+    It changes nothing about the place, and says nothing of one that is over or far from the front.
+
+    Raises:
+        TokenExpired: the place is completed.
+        TokenInvalid: the user has lined up again since.
+        Unavailable: Redis cannot be reached.
+    """
+    keys, asked = room_keys(token.room), _whose(token)
+    (status,) = _in_known_room(token.room, lambda: PRESENT.run(keys, asked))
+    if status in (b"completed", b"superseded"):
+        raise _refusal(status)
 
 
 def find_token(room: str, user_id: UUID) -> QueueToken | None:
@@ -336,43 +352,40 @@ def leave(token: QueueToken) -> None:
             log.warning("left_place_not_saved", room=token.room)
 
 
-def complete(token: QueueToken, seats: int = 0) -> None:
+def complete(token: QueueToken) -> None:
     """End a place that has served its purpose; the next in line gets its slot.
-
-    ``seats`` is how many were sold with it.
 
     Raises:
         Unavailable: Redis cannot be reached.
     """
-    SETTLE.run(room_keys(token.room), (token.user_id.bytes, "completed", token.sequence, seats))
+    SETTLE.run(room_keys(token.room), (token.user_id.bytes, "completed", token.sequence))
 
 
 class Sold(NamedTuple):
-    """Seats that were sold: to whom, how many, whether that completes the place, and the fact that tells of it."""
+    """That seats were sold at a place: whether that completes it, and the fact that tells of it."""
 
     token: QueueToken
-    seats: int
     completed: bool
     fact: tuple[str, bytes]
 
 
 def tell_sold(sold: Sequence[Sold]) -> None:
-    """Complete places as :func:`complete` does, tell of what was sold, and then publish the facts, in one message.
+    """Complete places as :func:`complete` does, and then publish the facts, in one message.
 
     Raises:
         Unavailable: Redis cannot be reached; a job makes it good.
     """
-    calls: list[tuple[Script, Sequence[str], Sequence[str | bytes | int]]] = []
-    for token, seats, completed, _ in sold:
-        keys = room_keys(token.room)
-        if completed:
-            asked = (token.user_id.bytes, "completed", token.sequence, seats)
-            calls.append((SETTLE, keys, asked))
-        else:
-            calls.append((MOVED, keys, ("sold", seats)))
-    for answer in run_all(calls, facts=[one.fact for one in sold]):
+    answers = run_all(
+        [
+            (SETTLE, room_keys(token.room), (token.user_id.bytes, "completed", token.sequence))
+            for token, completed, _ in sold
+            if completed
+        ],
+        facts=[one.fact for one in sold],
+    )
+    for answer in answers:
         if isinstance(answer, Exception):
-            log.warning("sale_not_told", error=str(answer))
+            log.warning("place_not_completed", error=str(answer))
 
 
 def admit(room: str) -> Admission:

@@ -14,30 +14,25 @@ RETURNS TABLE (number bigint, balance bigint)
 LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
 #variable_conflict use_column
 BEGIN
-    RETURN QUERY WITH asked AS (
+    -- Before anything is locked: two who make the same wallet wait for each other.
+    INSERT INTO wallets (user_id, balance)
+    SELECT DISTINCT a.user_id, 0 FROM unnest(users) AS a (user_id)
+    WHERE NOT EXISTS (SELECT FROM wallets w WHERE w.user_id = a.user_id)
+      AND EXISTS (SELECT FROM users u WHERE u.id = a.user_id)
+    ORDER BY a.user_id
+    ON CONFLICT DO NOTHING;
+    RETURN QUERY WITH locked AS MATERIALIZED (
         SELECT a.* FROM unnest(users, amounts) WITH ORDINALITY AS a (user_id, amount, number)
-    ), locked AS MATERIALIZED (
-        SELECT a.* FROM asked a CROSS JOIN LATERAL (
+        CROSS JOIN LATERAL (
             SELECT FROM wallets w WHERE w.user_id = a.user_id FOR UPDATE SKIP LOCKED) w  -- guard: no waiting
     ), charged AS (
         UPDATE wallets w SET balance = w.balance + l.amount FROM locked l
         WHERE w.user_id = l.user_id AND w.balance + l.amount <= highest
         RETURNING w.user_id, l.number, l.amount, w.balance
-    ), first AS (
-        SELECT DISTINCT ON (a.user_id) a.* FROM asked a
-        WHERE NOT EXISTS (SELECT FROM wallets w WHERE w.user_id = a.user_id)
-          AND EXISTS (SELECT FROM users u WHERE u.id = a.user_id)
-        ORDER BY a.user_id
-    ), made AS (
-        INSERT INTO wallets (user_id, balance) SELECT f.user_id, f.amount FROM first f ORDER BY f.user_id
-        ON CONFLICT (user_id) DO NOTHING RETURNING user_id
-    ), done AS (
-        SELECT c.* FROM charged c
-        UNION ALL SELECT f.user_id, f.number, f.amount, f.amount FROM first f JOIN made m ON m.user_id = f.user_id
     ), entered AS (
         INSERT INTO wallet_entries (user_id, amount, balance_after, kind)
-        SELECT d.user_id, d.amount, d.balance, 'charge' FROM done d
+        SELECT c.user_id, c.amount, c.balance, 'charge' FROM charged c
     )
-    SELECT d.number, d.balance FROM done d;
+    SELECT c.number, c.balance FROM charged c;
 END
 $$;
