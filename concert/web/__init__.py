@@ -17,6 +17,7 @@ from concert.web import (
     me,
     organiser,
     seats,
+    shared,
     staff,
     staff_door,
     tickets,
@@ -40,5 +41,6 @@ def register(app: Flask, settings: Settings) -> None:
     staff_door.init_staff_door(app)
     live.init_live(app)
     greeting.init_greeting(app)
+    shared.init_shared(app)
     for feature in FEATURES:
         app.register_blueprint(feature.pages)
