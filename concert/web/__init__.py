@@ -9,6 +9,7 @@ from concert.web import (
     assets,
     catalogue,
     checkout,
+    covers,
     door,
     formats,
     greeting,
@@ -27,7 +28,19 @@ from concert.web import (
 from concert.web.errors import answer_error
 
 # Each has a blueprint called ``pages``, made by ``door.new_pages``.
-FEATURES = (catalogue, waiting_room, seats, checkout, live, wallet, tickets, me, staff, organiser)
+FEATURES = (
+    catalogue,
+    covers,
+    waiting_room,
+    seats,
+    checkout,
+    live,
+    wallet,
+    tickets,
+    me,
+    staff,
+    organiser,
+)
 
 __all__ = ["answer_error", "register"]
 
@@ -42,5 +55,6 @@ def register(app: Flask, settings: Settings) -> None:
     live.init_live(app)
     greeting.init_greeting(app)
     shared.init_shared(app)
+    covers.init_looks(app)
     for feature in FEATURES:
         app.register_blueprint(feature.pages)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
@@ -9,6 +10,7 @@ from itertools import groupby
 from flask import Response, request
 
 from concert.catalogue.service import Concert
+from concert.covers.service import look_up
 from concert.ground.errors import Unavailable
 from concert.overview.sales import Sale, SaleState, list_sales, sale_of
 from concert.waiting_room.doors import Doors, doors_of
@@ -82,6 +84,8 @@ def show(concert_id: int) -> Response:
 
 def _sections(sales: list[Sale]) -> list[tuple[str, list[Shown]]]:
     now = datetime.now(UTC)
+    with suppress(Unavailable):
+        look_up(sale.concert.concert_id for sale in sales)
     shown = [_shown(sale, now) for sale in sales]
     shown.sort(key=lambda one: (ORDER.index(one.section), _next_moment(one)))
     return [(section, list(ones)) for section, ones in groupby(shown, lambda one: one.section)]

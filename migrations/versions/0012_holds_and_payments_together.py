@@ -4,7 +4,7 @@ Functions by which a web process does at once what several people ask for at the
 Nothing that is there changes, and code from before does not know of them.
 
 Revision: 0012
-After: 0007
+After: 0014
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 from alembic import op
 
 revision = '0012'
-down_revision = '0007'
+down_revision = '0014'
 branch_labels = None
 depends_on = None
 
