@@ -118,6 +118,8 @@ def performance_document(performance: Performance) -> dict[str, Any]:
         "capacity": performance.capacity,
         "sales_open_at": performance.sales_open_at,
         "sales_close_at": performance.sales_close_at,
+        "cancelled_at": performance.cancelled_at,
+        "returns_until": performance.returns_until,
     }
 
 

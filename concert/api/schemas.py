@@ -385,6 +385,12 @@ class PerformanceAnswer(BaseModel):
     capacity: int
     sales_open_at: dt.datetime
     sales_close_at: dt.datetime
+    cancelled_at: dt.datetime | None = Field(
+        None, description="When it was cancelled: nothing of it is sold, and the money comes back."
+    )
+    returns_until: dt.datetime | None = Field(
+        None, description="Until when tickets may be given back; null: they may not."
+    )
 
 
 class ConcertAnswer(BaseModel):

@@ -35,7 +35,11 @@ Sales = Literal["upcoming", "on_sale", "sold_out", "ended"]
 
 @dataclass(frozen=True, slots=True)
 class Performance:
-    """One date of a concert: when, how many seats, for how much (won), and when it is sold."""
+    """One date of a concert: when, how many seats, for how much (won), and when it is sold.
+
+    ``cancelled_at`` is when it was cancelled, else None. Until ``returns_until`` whoever has a
+    ticket may give it back; None where they may not.
+    """
 
     performance_id: int
     concert_id: int
@@ -45,6 +49,17 @@ class Performance:
     capacity: int
     sales_open_at: datetime
     sales_close_at: datetime
+    cancelled_at: datetime | None = None
+    returns_until: datetime | None = None
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether it does not take place."""
+        return self.cancelled_at is not None
+
+    def takes_returns(self, now: datetime) -> bool:
+        """Whether tickets may be given back at this moment."""
+        return self.returns_until is not None and now < self.returns_until
 
     def on_sale(self, now: datetime) -> bool:
         """Whether it is sold at this moment."""
@@ -100,7 +115,8 @@ def init_catalogue(app: Flask) -> None:
 
 
 PERFORMANCE_COLUMNS = (
-    "id, concert_id, date, starts_at, price, capacity, sales_open_at, sales_close_at"
+    "id, concert_id, date, starts_at, price, capacity, sales_open_at, sales_close_at, "
+    "cancelled_at, returns_until"
 )
 READ_CONCERT = "SELECT id, title, venue, room_slug FROM concerts WHERE id = %s"
 READ_PERFORMANCES = f"""
@@ -113,6 +129,14 @@ SELECT p.id FROM performances p
 WHERE p.concert_id = ANY(%s)
   AND EXISTS (SELECT 1 FROM seats s WHERE s.performance_id = p.id AND s.sold_at IS NULL)"""
 CREATE_CONCERT = "INSERT INTO concerts (title, venue, room_slug) VALUES (%s, %s, %s) RETURNING id"
+READ_PERFORMANCE = f"SELECT {PERFORMANCE_COLUMNS} FROM performances WHERE id = %s"
+# Its sale is over in the same moment; where it was to come, as if it had ended at once.
+CANCEL_PERFORMANCE = f"""
+UPDATE performances SET cancelled_at = statement_timestamp(),
+    sales_close_at = least(sales_close_at, statement_timestamp()),
+    sales_open_at = least(sales_open_at, statement_timestamp() - interval '1 millisecond')
+WHERE id = %s AND cancelled_at IS NULL RETURNING {PERFORMANCE_COLUMNS}"""
+SET_RETURNS = "UPDATE performances SET returns_until = %s WHERE id = %s"
 CREATE_PERFORMANCE = f"""
 INSERT INTO performances (concert_id, date, starts_at, price, capacity, sales_open_at, sales_close_at)
 VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING {PERFORMANCE_COLUMNS}"""
@@ -199,6 +223,44 @@ def place_of_performance(performance_id: int) -> tuple[int, str]:
             raise NotFound("There is no such performance.")
         places[performance_id] = (row[0], row[1])
     return places[performance_id]
+
+
+def performance_of(performance_id: int) -> tuple[Concert, Performance]:
+    """A performance with its concert, as they are now.
+
+    Raises:
+        NotFound: there is no such performance.
+    """
+    concert = _read_again(place_of_performance(performance_id)[0])
+    return concert, find_performance(concert, performance_id=performance_id)
+
+
+def read_performance(link: Connection, performance_id: int) -> Performance:
+    """A performance as a transaction sees it, locked until that ends.
+
+    Raises:
+        NotFound: there is no such performance.
+    """
+    row = None
+    if 0 < performance_id <= LARGEST_ID:
+        row = link.execute(f"{READ_PERFORMANCE} FOR NO KEY UPDATE", (performance_id,)).fetchone()
+    if row is None:
+        raise NotFound("There is no such performance.")
+    return Performance(*row)
+
+
+def close_cancelled(link: Connection, performance_id: int) -> Performance | None:
+    """Write down, in the caller's transaction, that a performance is cancelled; its sale ends with that.
+
+    None where it is cancelled already, or not there.
+    """
+    row = link.execute(CANCEL_PERFORMANCE, (performance_id,)).fetchone()
+    return None if row is None else Performance(*row)
+
+
+def forget(concert_id: int) -> None:
+    """Read a concert anew when it is asked for again: it has been changed."""
+    part(Remembered).concerts.pop(concert_id, None)
 
 
 def room_behind(concert_id: int) -> str:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from uuid import UUID
 
 import structlog
 
+from concert.catalogue.service import SET_RETURNS, Performance, forget, read_performance
 from concert.ground import events
 from concert.ground.audit import Actor, checked_reason, record
-from concert.ground.database import Connection
-from concert.ground.errors import BadRequest, RefundNotPossible, Unavailable
+from concert.ground.database import Connection, connection
+from concert.ground.errors import BadRequest, NotYours, RefundNotPossible, Unavailable
 from concert.ground.idempotency import Attempt, once
 from concert.ground.observability import note_event
 from concert.payments.service import Cause, Payment, payment_by_id, read_payment
+from concert.refunds import queries
 from concert.refunds.giving_back import GivenBack, Paid, give_back, lock_payment, some_of
 from concert.waiting_room.seats import tell_moved
 
@@ -89,6 +92,66 @@ def refund_payment(
     if refunded_now:
         tell_given_back(refunded_now, refunded.refunds, "staff")
     return refunded
+
+
+def return_seat(user_id: UUID, payment_id: UUID, seat_no: int) -> Payment:
+    """Give one's own seat back, as long as its date allows that; returns the payment as it is then.
+
+    Whoever gives the same seat back again changes nothing.
+
+    Raises:
+        NotFound: there is no such payment.
+        NotYours: the seat is somebody else's.
+        RefundNotPossible: the time for it is over, the seat is not part of the payment, or the
+            wallet would hold too much.
+    """
+    with connection() as link, link.transaction():
+        paid = lock_payment(link, payment_id)
+        payment = read_payment(link, payment_id)
+        if payment.user_id != user_id:
+            raise NotYours("This payment is somebody else's.")
+        if seat_no in payment.refunded_seats:
+            return payment
+        if paid is None or seat_no not in payment.seat_nos:
+            raise RefundNotPossible("gone", f"Seat {seat_no} is not part of this payment.")
+        row = link.execute(queries.TAKES_RETURNS, (paid.performance_id,)).fetchone()
+        if row is None or not row[0]:
+            raise RefundNotPossible("late", "Tickets of this date cannot be given back any more.")
+        returned = some_of(paid, [seat_no])
+        made = give_back(link, [returned], "returned", None)
+        payment = read_payment(link, payment_id)
+    tell_given_back([returned], made, "returned")
+    return payment
+
+
+def set_returns_until(
+    performance_id: int, until: datetime | None, *, actor: Actor, reason: str | None = None
+) -> Performance:
+    """Say until when whoever has a ticket of a date may give it back; None: they may not.
+
+    Raises:
+        BadRequest: the moment has no offset, or is later than when the date begins.
+        NotFound: there is no such performance.
+    """
+    if until is not None and until.tzinfo is None:
+        raise BadRequest("Times need an offset, such as 2026-12-24T19:00:00+09:00.")
+    with connection() as link, link.transaction():
+        before = read_performance(link, performance_id)
+        if until is not None and until > before.starts_at:
+            raise BadRequest("Tickets can be given back until the date begins, and no longer.")
+        link.execute(SET_RETURNS, (until, performance_id))
+        record(
+            link,
+            actor,
+            "set_returns",
+            "performance",
+            performance_id,
+            before={"returns_until": before.returns_until},
+            after={"returns_until": until},
+            reason=reason,
+        )
+    forget(before.concert_id)
+    return replace(before, returns_until=until)
 
 
 def tell_given_back(

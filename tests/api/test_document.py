@@ -34,6 +34,10 @@ TABLE = {
     "/v1/payments": {"get": 200},
     "/v1/payments/{payment_id}": {"get": 200},
     "/v1/payments/{payment_id}/refunds": {"post": 201},
+    "/v1/payments/{payment_id}/seats/{seat_no}": {"delete": 200},
+    "/v1/performances/{performance_id}/returns": {"put": 200},
+    "/v1/users/{user_id}/payouts": {"post": 201},
+    "/v1/performances/{performance_id}/cancellation": {"get": 200, "post": 201},
     "/v1/rooms/{slug}": {"get": 200, "patch": 200, "put": 200},
     "/v1/staff": {"get": 200, "post": 201},
     "/v1/staff/{staff_id}": {"delete": 204},
@@ -149,6 +153,7 @@ def test_a_body_is_required_just_where_an_empty_one_is_refused(
             kind = next(iter(operation.get("security", [{"none": []}])[0]))
             numbers = dict.fromkeys(re.findall(r"{(\w+)}", path), "1")
             uuids = {"payment_id": str(uuid4()), "reservation_id": str(uuid4())}
+            uuids["user_id"] = str(uuid4())
             real = path.format(**{**numbers, **uuids, "slug": "main"})
             answer = sale.call(method, real, token=token_of(sale.admitted_fan(), kind))
             refused = answer.status_code == 400

@@ -30,6 +30,7 @@ INTERVALS = {
     "admit_everywhere": 1,
     "release_expired_holds": 1,
     "close_ended": 10,
+    "refund_cancelled": 1,
     "clean_idempotency_keys": 3600,
     "forget_ended_places": 3600,
     "reconcile": None,

@@ -6,6 +6,7 @@ from typing import Any
 
 from werkzeug.test import TestResponse
 
+from concert.refunds import books
 from tests.sale import Fan, Sale
 
 PRICE = 10_000
@@ -40,3 +41,8 @@ def state_of(fan: Fan, concert: int, seat_no: int) -> str:
     seats = fan.seats(concert).json["dates"][0]["seats"]
     state: str = seats[seat_no - 1]["state"]
     return state
+
+
+def differences() -> tuple[books.Difference, ...]:
+    """Whatever contradicts itself in the books."""
+    return books.audit().differences

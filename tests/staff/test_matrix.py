@@ -138,6 +138,10 @@ TABLE: dict[str, Answers] = {
     "GET /v1/payments": USER,
     "GET /v1/payments/<payment_id>": USER,
     "POST /v1/payments/<payment_id>/refunds": BOX_OFFICE,
+    "DELETE /v1/payments/<payment_id>/seats/<seat_no>": USER,
+    "GET /v1/performances/<performance_id>/cancellation": BOX_OFFICE,
+    "POST /v1/performances/<performance_id>/cancellation": ORGANISER,
+    "PUT /v1/performances/<performance_id>/returns": ORGANISER,
     "GET /v1/reservations": USER_OR_PLACE,
     "DELETE /v1/reservations/<reservation_id>": USER_OR_PLACE,
     "GET /v1/reservations/<reservation_id>": USER_OR_PLACE,
@@ -149,6 +153,7 @@ TABLE: dict[str, Answers] = {
     "DELETE /v1/staff/<staff_id>": ORGANISER_IN_PERSON,
     "POST /v1/staff/<staff_id>/links": ORGANISER_IN_PERSON,
     "POST /v1/users": ANYBODY,
+    "POST /v1/users/<user_id>/payouts": ORGANISER,
     "GET /wallet": ANYBODY,
     "POST /wallet": ANYBODY,
 }
