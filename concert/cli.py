@@ -35,6 +35,7 @@ from concert.refunds import books
 from concert.staff import keys as key_service
 from concert.staff import service as staff_service
 from concert.staff.access import ROLES
+from concert.tickets.keys import new_key as new_ticket_key
 from concert.waiting_room import rooms as room_service
 from concert.waiting_room.records import Room
 
@@ -469,6 +470,12 @@ def revoke_key(name: str, prefix: str | None, reason: str | None) -> None:
             click.echo(f"{one.prefix}… is good no more.")
 
 
+@key.command("ticket")
+def ticket_key() -> None:
+    """Print a new key that signs tickets: put it first in CONCERT_TICKET_KEYS."""
+    click.echo(new_ticket_key())
+
+
 @commands.command("audit-log")
 @click.option("--csv", "as_csv", is_flag=True, help="As a table; left out: a JSON document a line.")
 @click.option("--who", "actor_kind", type=click.Choice(audit.KINDS), help="Only of this kind.")
@@ -495,7 +502,7 @@ def audit_log(as_csv: bool, subject: str | None, **wanted: Any) -> None:
 @commands.command("audit")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
 def audit_books(as_json: bool) -> int:
-    """Compare wallets, ledger, payments, refunds, payouts and seats; exit code 1 where anything differs."""
+    """Compare wallets, ledger, payments, refunds, payouts, seats and tickets; exit code 1 where anything differs."""
     with _attached_app():
         found = books.audit()
     if as_json:

@@ -16,6 +16,7 @@ from concert.api import (
     reservations,
     rooms,
     staff,
+    tickets,
     waiting_room,
     wallet,
 )
@@ -33,6 +34,7 @@ FEATURES = (
     wallet,
     payments,
     refunds,
+    tickets,
     organiser,
     staff,
     rooms,

@@ -20,13 +20,11 @@ from concert.api.door import (
     takes,
     user_id,
 )
-from concert.api.payments import payment_document
 from concert.api.schemas import (
     EXAMPLE_USER,
     Asked,
     Decimal,
     Moment,
-    PaymentAnswer,
     PaymentPath,
     PricedSeat,
     Reasoned,
@@ -95,6 +93,13 @@ class UserPath(Asked):
 
 class PaidSeatPath(PaymentPath):
     seat_no: Decimal = Field(ge=1, le=20_000, json_schema_extra={"example": 12})
+
+
+class ReturnedAnswer(BaseModel):
+    payment_id: UUID
+    seat_no: int
+    amount: int
+    balance: int = Field(description="What the wallet held after it.")
 
 
 class Returns(Reasoned):
@@ -181,12 +186,12 @@ def post_refund(path: PaymentPath, body: NewRefund, header: Retry) -> Response:
     "/payments/<payment_id>/seats/<seat_no>",
     summary="Give one of my seats back",
     security=security("user"),
-    responses=answers({200: PaymentAnswer}, 400, 401, 403, 404, 409),
+    responses=answers({200: ReturnedAnswer}, 400, 401, 403, 404, 409),
 )
 @takes("user")
 def delete_seat(path: PaidSeatPath) -> Response:
     """Until `returns_until` of its date; the money goes to the wallet. Again, it changes nothing."""
-    return answer(payment_document(return_seat(user_id(), path.payment_id, path.seat_no)))
+    return answer(asdict(return_seat(user_id(), path.payment_id, path.seat_no)))
 
 
 @door.put(

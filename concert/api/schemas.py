@@ -458,7 +458,7 @@ class ReservationsAnswer(BaseModel):
 class EntryAnswer(BaseModel):
     amount: int
     balance_after: int
-    kind: Literal["charge", "payment", "refund", "payout"]
+    kind: Literal["charge", "payment", "handed_on", "refund", "payout"]
     created_at: dt.datetime
     note: str | None = Field(
         None, description="Why, of a refund; or where the money went, of a payout."

@@ -61,7 +61,7 @@ def refund_cancelled() -> None:
 
 
 def reconcile() -> None:
-    """Compare wallets, ledger, payments, refunds, payouts and seats; report any difference."""
+    """Compare wallets, ledger, payments, refunds, payouts, seats and tickets; report any difference."""
     _go_on(reconcile_wallets, after=str(LEAST), differing_wallets_so_far=0)
 
 
@@ -106,6 +106,7 @@ def reconcile_seats(
     for difference in differences:
         log.error("seat_differs", **difference)
     found = differing_seats_so_far + len(differences)
+    documents += _tell(books.differing_tickets(after + 1, **last))
     if performance_id is None:
         log.info(
             "reconciled",

@@ -1,4 +1,4 @@
-"""The books: what wallets, ledger, payments, refunds, payouts and seats say of each other.
+"""The books: what wallets, ledger, payments, refunds, payouts, seats and tickets say of each other.
 
 Each kind of difference is one statement, which the daily reconciliation asks in batches, and
 ``concert audit`` all at once, in one snapshot.
@@ -18,6 +18,7 @@ from concert.wallet.service import GREATEST, LEAST, read_differing_wallets
 
 # Nobody waits for it but who has asked, and it locks nobody out.
 AUDIT_SECONDS = 600.0
+LAST = 2**63 - 1
 SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 
@@ -75,6 +76,12 @@ def differing_documents(after: UUID = LEAST, until: UUID = GREATEST) -> list[Dif
         return list(_documents(link, after, until))
 
 
+def differing_tickets(first: int = 0, last: int = LAST) -> list[Difference]:
+    """Sold seats without a ticket that is good, and the other way round, of performances in this order of ids."""
+    with upkeep_connection() as link:
+        return _tickets(link, first, last)
+
+
 def differing_cancellations() -> list[Difference]:
     """Dates that are cancelled in one place and not in another, or only in part."""
     with upkeep_connection() as link:
@@ -87,13 +94,19 @@ def _all_differences(link: Connection) -> Iterator[Difference]:
         yield Difference("wallet", str(user_id), told)
     yield from _found(link, queries.DIFFERING_LEDGERS)
     yield from _documents(link, LEAST, GREATEST)
-    for performance_id, seat_no, difference in read_differing_seats(link, 0, 2**63 - 1):
+    for performance_id, seat_no, difference in read_differing_seats(link, 0, LAST):
         yield Difference("seat", f"{performance_id}/{seat_no}", difference)
+    yield from _tickets(link, 0, LAST)
     yield from _found(link, queries.DIFFERING_CANCELLATIONS)
 
 
 def _documents(link: Connection, after: UUID, until: UUID) -> list[Difference]:
     rows = link.execute(queries.DIFFERING_DOCUMENTS, {"after": after, "until": until}).fetchall()
+    return [Difference(*row) for row in rows]
+
+
+def _tickets(link: Connection, first: int, last: int) -> list[Difference]:
+    rows = link.execute(queries.DIFFERING_TICKETS, {"first": first, "last": last}).fetchall()
     return [Difference(*row) for row in rows]
 
 

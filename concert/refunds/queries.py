@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concert.payments.queries import FROM_PAYMENTS, PAYMENT
+
 # What giving back needs to know of a payment, with its reservation locked.
 _TO_GIVE_BACK = """
 SELECT y.id, y.user_id, r.id, r.performance_id, p.concert_id, c.room_slug, r.seat_nos, r.prices,
@@ -52,6 +54,13 @@ INSERT INTO wallet_entries (user_id, amount, balance_after, kind, refund_id, not
 SELECT user_id, amount, balance_after, 'refund', refund_id, %(reason)s
 FROM unnest(%(users)s::uuid[], %(amounts)s::integer[], %(balances)s::bigint[], %(ids)s::uuid[])
     WITH ORDINALITY AS given (user_id, amount, balance_after, refund_id, place) ORDER BY place"""
+
+# To whom a seat was given back, how much, and the balance after it.
+RETURNED = """
+SELECT f.user_id, s.price, e.balance_after
+FROM refunded_seats s JOIN refunds f ON f.id = s.refund_id
+JOIN wallet_entries e ON e.user_id = f.user_id AND e.refund_id = f.id
+WHERE s.payment_id = %s AND s.seat_no = %s"""
 
 # Whether tickets of a date may be given back at this moment.
 TAKES_RETURNS = """
@@ -173,12 +182,30 @@ WHERE y.user_id > %(after)s AND y.user_id <= %(until)s
   AND (own.kept + own.gone <> y.amount OR r.status NOT IN ('paid', 'refunded')
        OR r.amount <> (SELECT sum(price) FROM unnest(r.prices) AS price))"""
 
-# Entries whose balance is not the sum of all entries up to them.
+# Seats that are sold and tickets that are good: each has the other. Of performances in this order of ids.
+DIFFERING_TICKETS = """
+SELECT 'seat', s.performance_id || '/' || s.seat_no, 'it is sold, and its payment has no ticket for it that is good'
+FROM seats s JOIN payments y ON y.reservation_id = s.reservation_id
+WHERE s.performance_id BETWEEN %(first)s AND %(last)s AND s.sold_at IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM tickets t WHERE t.performance_id = s.performance_id AND t.seat_no = s.seat_no
+      AND t.ended_at IS NULL AND t.payment_id = y.id)
+UNION ALL
+SELECT 'ticket', t.id::text, 'it is good, and its seat is not sold to its payment' FROM tickets t
+WHERE t.performance_id BETWEEN %(first)s AND %(last)s AND t.ended_at IS NULL AND NOT EXISTS (
+    SELECT 1 FROM seats s JOIN payments y ON y.reservation_id = s.reservation_id
+    WHERE s.performance_id = t.performance_id AND s.seat_no = t.seat_no AND s.sold_at IS NOT NULL
+      AND y.id = t.payment_id)"""
+
+# Entries whose balance is not the sum of all entries up to them; and what went from wallet to wallet and
+# is not in both.
 DIFFERING_LEDGERS = """
 SELECT 'wallet', user_id::text, 'entry ' || id || ' says ' || balance_after || ', and it was ' || summed
 FROM (
     SELECT user_id, id, balance_after, sum(amount) OVER (PARTITION BY user_id ORDER BY id) AS summed FROM wallet_entries
-) ledger WHERE balance_after <> summed"""
+) ledger WHERE balance_after <> summed
+UNION ALL
+SELECT 'ledger', 'handed on', 'what was paid and what was got for tickets differ by ' || sum(amount)
+FROM wallet_entries WHERE kind = 'handed_on' HAVING sum(amount) <> 0"""
 
 # Dates that are cancelled, and what is not so of them.
 DIFFERING_CANCELLATIONS = """
@@ -201,3 +228,24 @@ SELECT (SELECT coalesce(sum(balance), 0)::bigint FROM wallets),
     (SELECT coalesce(sum(amount), 0)::bigint FROM refunds),
     (SELECT coalesce(sum(amount), 0)::bigint FROM payouts),
     (SELECT count(*) FROM payments), (SELECT count(*) FROM seats WHERE sold_at IS NOT NULL)"""
+
+
+# Finding payments at the till.
+
+BY_ID = f"SELECT {PAYMENT} {FROM_PAYMENTS} WHERE y.id = %(id)s OR y.reservation_id = %(id)s"
+IS_USER = "SELECT 1 FROM users WHERE id = %s"
+BY_SEAT = f"""
+SELECT {PAYMENT} {FROM_PAYMENTS}
+WHERE r.performance_id = %(performance)s AND %(seat)s = ANY (bought.seat_nos)
+ORDER BY y.paid_at DESC LIMIT %(most)s"""
+# The newest ticket of each seat of a payment; one that has not ended is the newest.
+OWNERS = """
+SELECT DISTINCT ON (t.seat_no) t.seat_no, t.user_id, t.status FROM tickets t
+WHERE t.payment_id = %s AND t.performance_id = %s AND t.seat_no = ANY (%s::smallint[])
+ORDER BY t.seat_no, t.ended_at DESC NULLS FIRST"""
+
+# What was given back of a payment to one user, the oldest first.
+REFUNDS_TO = """
+SELECT f.id, f.user_id, ARRAY(SELECT s.seat_no FROM refunded_seats s WHERE s.refund_id = f.id ORDER BY s.seat_no),
+    f.amount, f.cause, f.reason, f.refunded_at
+FROM refunds f WHERE f.payment_id = %s AND f.user_id = %s ORDER BY f.refunded_at, f.id"""

@@ -42,6 +42,16 @@ class Refunded:
         return tuple(sorted(seat for one in self.refunds for seat in one.seats))
 
 
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """A seat that its owner gave back: how much came to their wallet, and its balance after it, in won."""
+
+    payment_id: UUID
+    seat_no: int
+    amount: int
+    balance: int
+
+
 def refund_payment(
     payment_id: UUID,
     seat_nos: Sequence[int] | None = None,
@@ -67,7 +77,7 @@ def refund_payment(
     def work(link: Connection) -> Refunded:
         refunded_now.clear()
         with link.transaction():
-            paid = _what_is_left(link, payment_id, seat_nos)
+            paid = lock_what_is_left(link, payment_id, seat_nos)
             made = give_back(link, [paid], "staff", reason)
             told = Refunded(read_payment(link, payment_id), tuple(made))
             record(
@@ -94,34 +104,37 @@ def refund_payment(
     return refunded
 
 
-def return_seat(user_id: UUID, payment_id: UUID, seat_no: int) -> Payment:
-    """Give one's own seat back, as long as its date allows that; returns the payment as it is then.
+def return_seat(user_id: UUID, payment_id: UUID, seat_no: int) -> Returned:
+    """Give one's own seat back, bought or taken over, as long as its date allows that.
 
-    Whoever gives the same seat back again changes nothing.
+    Whoever gives the same seat back again changes nothing, and gets the first answer.
 
     Raises:
         NotFound: there is no such payment.
         NotYours: the seat is somebody else's.
-        RefundNotPossible: the time for it is over, the seat is not part of the payment, or the
-            wallet would hold too much.
+        RefundNotPossible: the time for it is over, somebody has entered with its ticket, the seat is
+            not part of the payment, or the wallet would hold too much.
     """
     with connection() as link, link.transaction():
         paid = lock_payment(link, payment_id)
-        payment = read_payment(link, payment_id)
-        if payment.user_id != user_id:
-            raise NotYours("This payment is somebody else's.")
-        if seat_no in payment.refunded_seats:
-            return payment
-        if paid is None or seat_no not in payment.seat_nos:
+        row = link.execute(queries.RETURNED, (payment_id, seat_no)).fetchone()
+        if row is not None:
+            if row[0] != user_id:
+                raise NotYours("This seat was somebody else's.")
+            return Returned(payment_id, seat_no, *row[1:])
+        if paid is None or seat_no not in dict(paid.seats):
+            if read_payment(link, payment_id).user_id != user_id:
+                raise NotYours("This payment is somebody else's.")
             raise RefundNotPossible("gone", f"Seat {seat_no} is not part of this payment.")
-        row = link.execute(queries.TAKES_RETURNS, (paid.performance_id,)).fetchone()
-        if row is None or not row[0]:
-            raise RefundNotPossible("late", "Tickets of this date cannot be given back any more.")
         returned = some_of(paid, [seat_no])
-        made = give_back(link, [returned], "returned", None)
-        payment = read_payment(link, payment_id)
+        made = give_back(link, [returned], "returned", None, owner=user_id)
+        # Nobody but its owner learns until when that is.
+        takes = link.execute(queries.TAKES_RETURNS, (paid.performance_id,)).fetchone()
+        if takes is None or not takes[0]:
+            raise RefundNotPossible("late", "Tickets of this date cannot be given back now.")
     tell_given_back([returned], made, "returned")
-    return payment
+    (one,) = made
+    return Returned(payment_id, seat_no, one.amount, one.balance)
 
 
 def set_returns_until(
@@ -180,6 +193,21 @@ def tell_given_back(
                 log.warning("seats_not_told", room=one.room, kind="given")
 
 
+def lock_what_is_left(link: Connection, payment_id: UUID, seat_nos: Sequence[int] | None) -> Paid:
+    """What is left of a payment, or these seats of it, with its reservation locked.
+
+    Raises:
+        BadRequest: no seat is named, or one is named twice.
+        NotFound: there is no such payment.
+        RefundNotPossible: a seat was given back already, or was never part of it.
+    """
+    paid = lock_payment(link, payment_id)
+    if paid is None:
+        payment_by_id(payment_id)  # it says where there is none
+        raise RefundNotPossible("gone", "All of this payment was given back already.")
+    return some_of(paid, seat_nos)
+
+
 def needed_reason(reason: str) -> str:
     """The reason without surrounding space.
 
@@ -190,11 +218,3 @@ def needed_reason(reason: str) -> str:
     if checked is None:
         raise BadRequest("Say why: whoever gets the money back reads it.")
     return checked
-
-
-def _what_is_left(link: Connection, payment_id: UUID, seat_nos: Sequence[int] | None) -> Paid:
-    paid = lock_payment(link, payment_id)
-    if paid is None:
-        payment_by_id(payment_id)  # it says where there is none
-        raise RefundNotPossible("gone", "All of this payment was given back already.")
-    return some_of(paid, seat_nos)

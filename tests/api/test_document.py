@@ -38,6 +38,12 @@ TABLE = {
     "/v1/performances/{performance_id}/returns": {"put": 200},
     "/v1/users/{user_id}/payouts": {"post": 201},
     "/v1/performances/{performance_id}/cancellation": {"get": 200, "post": 201},
+    "/v1/tickets": {"get": 200},
+    "/v1/tickets/keys": {"get": 200},
+    "/v1/tickets/{ticket_id}": {"get": 200},
+    "/v1/tickets/{ticket_id}/codes": {"post": 201},
+    "/v1/tickets/{ticket_id}/links": {"post": 201, "delete": 204},
+    "/v1/ticket-links/{code}": {"get": 200, "post": 201},
     "/v1/rooms/{slug}": {"get": 200, "patch": 200, "put": 200},
     "/v1/staff": {"get": 200, "post": 201},
     "/v1/staff/{staff_id}": {"delete": 204},
@@ -113,6 +119,7 @@ def test_every_call_has_a_summary_a_token_and_the_answers_that_any_call_has(
         ("get", "/v1/concerts"),
         ("get", "/v1/concerts/{concert_id}"),
         ("get", "/v1/rooms/{slug}"),
+        ("get", "/v1/tickets/keys"),
     }
     names = set()
     for path, operations in document["paths"].items():
@@ -152,9 +159,9 @@ def test_a_body_is_required_just_where_an_empty_one_is_refused(
                 continue
             kind = next(iter(operation.get("security", [{"none": []}])[0]))
             numbers = dict.fromkeys(re.findall(r"{(\w+)}", path), "1")
-            uuids = {"payment_id": str(uuid4()), "reservation_id": str(uuid4())}
-            uuids["user_id"] = str(uuid4())
-            real = path.format(**{**numbers, **uuids, "slug": "main"})
+            named = ("payment_id", "reservation_id", "user_id", "ticket_id")
+            uuids = dict.fromkeys(named, str(uuid4()))
+            real = path.format(**{**numbers, **uuids, "slug": "main", "code": "x"})
             answer = sale.call(method, real, token=token_of(sale.admitted_fan(), kind))
             refused = answer.status_code == 400
             assert operation["requestBody"]["required"] is refused, (method, path, answer.text)

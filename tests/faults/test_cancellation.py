@@ -40,6 +40,8 @@ INSERT INTO payments (id, reservation_id, user_id, amount, balance_after, paid_a
     SELECT payment, reservation, fan, %(price)s, 500, now() FROM buyers;
 INSERT INTO wallet_entries (user_id, amount, balance_after, kind, payment_id)
     SELECT fan, -%(price)s, 500, 'payment', payment FROM buyers;
+INSERT INTO tickets (id, payment_id, performance_id, seat_no, user_id)
+    SELECT gen_random_uuid(), payment, %(performance)s, seat_no, fan FROM buyers;
 UPDATE seats s SET reservation_id = b.reservation, sold_at = now() FROM buyers b
     WHERE s.performance_id = %(performance)s AND s.seat_no = b.seat_no"""
 

@@ -7,8 +7,8 @@ import pytest
 from concert.ground.database import connection
 from concert.refunds import books
 from concert.refunds.cancelling import refund_cancelled
-from tests.refunds.money import PRICE, bought, refund
-from tests.refunds.test_cancelling import cancel, performances
+from tests.refunds.money import PRICE, bought, performances, refund
+from tests.refunds.test_cancelling import cancel
 from tests.sale import Sale
 
 
@@ -72,6 +72,14 @@ TAMPERED = {
         "payment",
     ),
     "a seat sold": ("UPDATE seats SET sold_at = NULL", "seat"),
+    "a ticket": (
+        "UPDATE tickets SET ended_at = now(), status = 'void' WHERE ended_at IS NULL AND seat_no = 1",
+        "seat",
+    ),
+    "a ticket's end": (
+        "UPDATE tickets SET ended_at = NULL, status = 'valid' WHERE seat_no = 2",
+        "ticket",
+    ),
     "a cancellation": ("DELETE FROM cancellations", "performance"),
     "a date": ("UPDATE performances SET cancelled_at = NULL", "performance"),
     "the end of a cancellation": (

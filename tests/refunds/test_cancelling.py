@@ -11,7 +11,7 @@ from concert.ground.database import connection
 from concert.refunds import cancelling
 from concert.refunds.cancelling import SETTLED_SECONDS, refund_cancelled
 from concert.wallet.models import HIGHEST_BALANCE
-from tests.refunds.money import PRICE, bought, differences, refund
+from tests.refunds.money import PRICE, bought, differences, performances, refund
 from tests.sale import Fan, Sale
 from tests.staff.crew import lines
 
@@ -27,11 +27,6 @@ def progress(sale: Sale, performance: int) -> Any:
     answer = sale.organise("GET", f"/v1/performances/{performance}/cancellation")
     assert answer.status_code == 200, answer.text
     return answer.json
-
-
-def performances(sale: Sale, concert: int) -> list[int]:
-    shown = sale.call("GET", f"/v1/concerts/{concert}").json
-    return [date["performance_id"] for date in shown["dates"]]
 
 
 def balances(fans: list[Fan]) -> list[int]:

@@ -9,7 +9,20 @@ import pytest
 
 from concert.ground.database import connection
 from concert.wallet.models import HIGHEST_BALANCE
-from tests.refunds.money import PRICE, REASON, bought, differences, pay_more, refund, state_of
+from tests.refunds.money import (
+    PRICE,
+    REASON,
+    allow,
+    bought,
+    differences,
+    pay_more,
+    performances,
+    refund,
+    state_of,
+    take_over,
+    tickets,
+    tomorrow,
+)
 from tests.sale import Sale
 from tests.staff.crew import key_for, lines
 
@@ -195,3 +208,35 @@ def test_seats_that_come_back_are_offered_to_whoever_stands_by(sale: Sale) -> No
     sale.count_seats()
     assert sale.admit() == 1
     assert waiting.hold(concert, 1).status_code == 200
+
+
+def test_the_tickets_of_what_is_refunded_are_void_and_say_why(rush: Sale) -> None:
+    concert = rush.concert(price=PRICE)
+    fan, payment = bought(rush, concert, 3, 4)
+    refund(rush, payment, 4)
+    shown = {one["seat_no"]: one for one in tickets(fan)}
+    assert [shown[n]["status"] for n in (3, 4)] == ["valid", "void"]
+    assert shown[4]["code"] is None
+    refund(rush, payment)
+    assert [one["status"] for one in tickets(fan)] == ["void", "void"]
+    # The seat is somebody else's now, with a ticket of their own.
+    other, _ = bought(rush, concert, 4)
+    assert [one["status"] for one in tickets(other)] == ["valid"]
+    assert differences() == ()
+
+
+def test_whoever_took_a_ticket_over_gets_the_money_back(rush: Sale) -> None:
+    concert = rush.concert(price=PRICE)
+    (performance,) = performances(rush, concert)
+    allow(rush, performance, tomorrow())
+    giver, payment = bought(rush, concert, 3, 4)
+    taker = rush.fan(balance=PRICE)
+    take_over(giver, taker, seat_no=4)
+    assert (giver.balance(), taker.balance()) == (PRICE, 0)
+    answer = refund(rush, payment).json
+    assert {one["user_id"]: one["amount"] for one in answer["refunds"]} == {
+        str(giver.user_id): PRICE,
+        str(taker.user_id): PRICE,
+    }
+    assert (giver.balance(), taker.balance()) == (2 * PRICE, PRICE)
+    assert differences() == ()

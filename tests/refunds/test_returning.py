@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from werkzeug.test import TestResponse
 
-from tests.refunds.money import PRICE, bought, differences, refund, state_of
-from tests.refunds.test_cancelling import performances
+from concert.ground.database import connection
+from tests.refunds.money import (
+    PRICE,
+    allow,
+    bought,
+    differences,
+    performances,
+    refund,
+    state_of,
+    take_over,
+    tomorrow,
+)
 from tests.sale import Fan, Sale
 from tests.staff.crew import lines
 
 
-def allow(sale: Sale, performance: int, until: datetime | None, **more: Any) -> TestResponse:
-    told = {"until": until.isoformat() if until else None, **more}
-    return sale.organise("PUT", f"/v1/performances/{performance}/returns", json=told)
-
-
 def give(fan: Fan, payment: str, seat_no: int) -> TestResponse:
     return fan.call_as_user("DELETE", f"/v1/payments/{payment}/seats/{seat_no}")
-
-
-def tomorrow() -> datetime:
-    return datetime.now(UTC) + timedelta(days=1)
 
 
 def test_a_seat_is_given_back_while_its_date_allows_it(rush: Sale) -> None:
@@ -34,7 +34,9 @@ def test_a_seat_is_given_back_while_its_date_allows_it(rush: Sale) -> None:
     assert allow(rush, performance, tomorrow()).status_code == 200
     answer = give(fan, payment, 3)
     assert answer.status_code == 200, answer.text
-    assert (answer.json["refunded"], answer.json["refunds"][0]["cause"]) == (PRICE, "returned")
+    assert (answer.json["amount"], answer.json["balance"]) == (PRICE, PRICE)
+    (shown,) = fan.call_as_user("GET", f"/v1/payments/{payment}").json["refunds"]
+    assert (shown["cause"], shown["reason"], shown["seats"]) == ("returned", None, [3])
     assert fan.balance() == PRICE
     assert [state_of(rush.admitted_fan(), concert, n) for n in (3, 4)] == ["available", "sold"]
     assert differences() == ()
@@ -92,3 +94,30 @@ def test_the_time_is_not_after_the_beginning(rush: Sale) -> None:
     assert (
         rush.organise("PUT", "/v1/performances/99/returns", json={"until": None}).status_code == 404
     )
+
+
+def test_whoever_took_a_ticket_over_gives_it_back_and_whoever_gave_it_cannot(rush: Sale) -> None:
+    concert = rush.concert(price=PRICE)
+    allow(rush, performances(rush, concert)[0], tomorrow())
+    giver, payment = bought(rush, concert, 3)
+    taker = rush.fan(balance=PRICE)
+    take_over(giver, taker, seat_no=3)
+    assert give(giver, payment, 3).json["code"] == "not_yours"
+    assert give(taker, payment, 3).json["amount"] == PRICE
+    assert (giver.balance(), taker.balance()) == (PRICE, PRICE)
+    assert give(giver, payment, 3).json["code"] == "not_yours"
+    assert differences() == ()
+
+
+def test_nobody_gives_a_ticket_back_with_which_somebody_has_entered(rush: Sale) -> None:
+    concert = rush.concert(price=PRICE)
+    allow(rush, performances(rush, concert)[0], tomorrow())
+    fan, payment = bought(rush, concert, 3)
+    with connection() as link:
+        link.execute("UPDATE tickets SET status = 'used'")
+    answer = give(fan, payment, 3)
+    assert (answer.status_code, answer.json["code"]) == (409, "refund_not_possible")
+    assert fan.balance() == 0
+    # Staff may: they know why.
+    assert refund(rush, payment).status_code == 201
+    assert differences() == ()
