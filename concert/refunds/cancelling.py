@@ -16,7 +16,7 @@ from uuid import UUID
 
 import structlog
 
-from concert.catalogue.service import close_cancelled, forget, performance_of
+from concert.catalogue.service import close_cancelled, concert_and_performance, forget
 from concert.ground import events
 from concert.ground.audit import SYSTEM, Actor, record
 from concert.ground.database import Connection, connection, upkeep_connection
@@ -104,7 +104,7 @@ def cancel_performance(performance_id: int, *, reason: str, actor: Actor) -> tup
         NotFound: there is no such performance.
     """
     reason = needed_reason(reason)
-    concert, before = performance_of(performance_id)
+    concert, before = concert_and_performance(performance_id)
     with connection() as link, link.transaction():
         performance = close_cancelled(link, performance_id)
         if performance is not None:

@@ -64,8 +64,6 @@ def owners_of(payment: Payment) -> dict[int, tuple[UUID, str]]:
     return {seat_no: (user_id, status) for seat_no, user_id, status in rows}
 
 
-
-
 def refunds_to(user_id: UUID, payment_id: UUID) -> list[Refund]:
     """What came back to a user of a payment's seats, theirs or taken over, the oldest first."""
     with connection() as link:

@@ -15,7 +15,9 @@ from concert.web import (
     language,
     live,
     me,
+    money_back,
     organiser,
+    returns,
     seats,
     staff,
     staff_door,
@@ -26,7 +28,20 @@ from concert.web import (
 from concert.web.errors import answer_error
 
 # Each has a blueprint called ``pages``, made by ``door.new_pages``.
-FEATURES = (catalogue, waiting_room, seats, checkout, live, wallet, tickets, me, staff, organiser)
+FEATURES = (
+    catalogue,
+    waiting_room,
+    seats,
+    checkout,
+    live,
+    wallet,
+    tickets,
+    me,
+    staff,
+    organiser,
+    money_back,
+    returns,
+)
 
 __all__ = ["answer_error", "register"]
 

@@ -135,6 +135,11 @@ EXPLAINED: dict[str, Explained] = {
         _("Nothing was held. Choose fewer, or choose them one by one on the map."),
         ("back",),
     ),
+    "lone_seat": Explained(
+        _("A single seat would be left"),
+        _("Nothing was held. Choose seats that leave nobody alone, or let us choose the best."),
+        ("back",),
+    ),
     "seat_limit": Explained(
         _("More seats than one person may have"),
         _("One person may have at most %(limit)s seats of one date."),
@@ -175,6 +180,11 @@ EXPLAINED: dict[str, Explained] = {
         _("Tickets cannot be handed on now"),
         _("The organiser does not allow it for this date, or its time is over."),
         ("tickets",),
+    ),
+    "refund_not_possible": Explained(
+        _("The money cannot be given back"),
+        _("It was given back already, its time is over, or the wallet would hold too much."),
+        ("back", "tickets"),
     ),
     "hold_expired": Explained(
         _("The time to pay is over"),

@@ -8,7 +8,13 @@ from uuid import UUID, uuid4
 from flask import Response, flash, request, url_for
 from flask_babel import gettext as _
 
-from concert.catalogue.service import Concert, Performance, concert_of, list_concerts, performance_of
+from concert.catalogue.service import (
+    Concert,
+    Performance,
+    concert_and_performance,
+    concert_of,
+    list_concerts,
+)
 from concert.ground.errors import (
     BadRequest,
     IdempotencyConflict,
@@ -126,7 +132,7 @@ def cancellation(performance_id: int) -> Response:
 @needs("organiser")
 def cancel(performance_id: int) -> Response:
     """Cancel the date, where its day was typed and a reason is given."""
-    _concert, performance = performance_of(performance_id)
+    _concert, performance = concert_and_performance(performance_id)
     if request.form.get("day", "").strip() != performance.date.isoformat():
         fault = _("Type the day of this date, as it stands there, to cancel it.")
         return _cancellation(performance_id, day_fault=fault)
@@ -198,15 +204,16 @@ def _payment(found: Payment, error: Exception | None = None) -> Response:
 
 
 def _refused(error: Exception) -> str:
+    words: str = _("Choose at least one seat, and say why in 1 to 500 letters.")
     if isinstance(error, RefundNotPossible):
+        words = _("It was given back already, or is not part of this payment.")
         if error.why == "full":
-            return _("The wallet would hold too much. Pay some of its balance out first.")
-        return _("It was given back already, or is not part of this payment.")
-    return _("Choose at least one seat, and say why in 1 to 500 letters.")
+            words = _("The wallet would hold too much. Pay some of its balance out first.")
+    return words
 
 
 def _cancellation(performance_id: int, **faults: str) -> Response:
-    concert, performance = performance_of(performance_id)
+    concert, performance = concert_and_performance(performance_id)
     try:
         progress = progress_of(performance_id)
     except NotFound:

@@ -7,7 +7,7 @@ from uuid import UUID
 from flask import Response, flash, url_for
 from flask_babel import gettext as _
 
-from concert.catalogue.service import performance_of
+from concert.catalogue.service import concert_and_performance
 from concert.ground.errors import NotFound, RefundNotPossible
 from concert.refunds.service import return_seat
 from concert.tickets.service import Ticket, bought_together
@@ -41,7 +41,7 @@ def give_back(payment_id: UUID, seat_no: int) -> Response:
 
 
 def _page(payment_id: UUID, ticket: Ticket, refused: str | None = None) -> Response:
-    concert, performance = performance_of(ticket.performance_id)
+    concert, performance = concert_and_performance(ticket.performance_id)
     return private(
         render(
             "refunds/return.html",

@@ -75,7 +75,7 @@ def upgrade() -> None:
     op.create_index('uq_wallet_entries_refund', 'wallet_entries', ['refund_id'], unique=True, postgresql_where=sa.text('refund_id IS NOT NULL'))
     op.create_index('uq_wallet_entries_payout', 'wallet_entries', ['payout_id'], unique=True, postgresql_where=sa.text('payout_id IS NOT NULL'))
     op.drop_constraint(op.f('ck_wallet_entries_kind_known'), 'wallet_entries')
-    op.create_check_constraint(op.f('ck_wallet_entries_kind_known'), 'wallet_entries', "kind IN ('charge', 'payment', 'handed_on', 'refund', 'payout')")
+    op.create_check_constraint(op.f('ck_wallet_entries_kind_known'), 'wallet_entries', "kind IN ('charge', 'payment', 'refund', 'payout', 'handed_on')")
     op.create_check_constraint(op.f('ck_wallet_entries_refund_named'), 'wallet_entries', "(kind = 'refund') = (refund_id IS NOT NULL)")
     op.create_check_constraint(op.f('ck_wallet_entries_payout_named'), 'wallet_entries', "(kind = 'payout') = (payout_id IS NOT NULL)")
 
