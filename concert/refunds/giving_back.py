@@ -19,6 +19,9 @@ from concert.refunds import queries
 from concert.tickets.service import Voided, void_tickets
 from concert.wallet.models import HIGHEST_BALANCE
 
+# How often tickets are looked for that are being handed on at this moment.
+MOST_LOOKS = 5
+
 
 @dataclass(frozen=True, slots=True)
 class Paid:
@@ -110,12 +113,7 @@ def give_back(
     if not given:
         return []
     _lock_seats(link, given)
-    voided = void_tickets(
-        link,
-        performance_id=given[0].performance_id,
-        seat_nos=[seat_no for one in given for seat_no, _ in one.seats],
-        reason=reason or "",
-    )
+    voided = _void(link, given, reason or "")
     if owner is not None:
         _require_unused(voided, owner)
     refunds = _by_owner(given, voided)
@@ -137,6 +135,28 @@ def _lock_seats(link: Connection, given: Sequence[Paid]) -> None:
         raise RefundNotPossible(
             "gone", "A seat is not sold to its payment. Run `concert audit` to see what differs."
         )
+
+
+def _void(link: Connection, given: Sequence[Paid], reason: str) -> list[Voided]:
+    """Make the tickets of these seats void.
+
+    Whoever took one over a moment ago has a new ticket, which a statement that waited for the one
+    before does not see yet; so it is looked for again.
+    """
+    missing = {seat_no for one in given for seat_no, _ in one.seats}
+    voided: list[Voided] = []
+    for _again in range(MOST_LOOKS):
+        found = void_tickets(
+            link,
+            performance_id=given[0].performance_id,
+            seat_nos=sorted(missing),
+            reason=reason,
+        )
+        voided += found
+        missing -= {one.seat_no for one in found}
+        if not missing:
+            break
+    return voided
 
 
 def _require_unused(voided: Sequence[Voided], owner: UUID) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from concert.ground.database import connection
@@ -103,3 +105,19 @@ def test_an_audit_changes_nothing_and_waits_for_nobody(house: Sale) -> None:
         link.execute("LOCK TABLE wallets, payments, seats IN ROW EXCLUSIVE MODE")
         link.execute("UPDATE wallets SET balance = balance + 1")
         assert books.audit().differences == ()
+
+
+def test_an_audit_is_one_snapshot(house: Sale, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = books.read_differing_wallets
+
+    def read_and_let_others_work(*asked: Any) -> Any:
+        found = read(*asked)
+        # Somebody pays for a seat between one statement of the audit and the next.
+        bought(house, house.concert(price=PRICE), 1)
+        with connection() as link:
+            link.execute("UPDATE wallets SET balance = balance + 1")
+            link.execute("UPDATE payments SET amount = amount + 1")
+        return found
+
+    monkeypatch.setattr(books, "read_differing_wallets", read_and_let_others_work)
+    assert books.audit().differences == ()
