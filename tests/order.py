@@ -20,7 +20,7 @@ SLOW = {
     "e2e/test_quiet.py": 120,
     "local": 100,
     "rehearsal": 80,
-    "faults": 80,
+    "faults": 100,
     "deploy": 60,
     "races": 30,
     "waiting_room": 60,

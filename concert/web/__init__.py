@@ -17,8 +17,10 @@ from concert.web import (
     language,
     live,
     me,
+    money_back,
     organiser,
     reports,
+    returns,
     seats,
     shared,
     staff,
@@ -44,6 +46,8 @@ FEATURES = (
     organiser,
     cockpit,
     reports,
+    money_back,
+    returns,
 )
 
 __all__ = ["answer_error", "register"]
