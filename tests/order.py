@@ -18,6 +18,7 @@ import pytest
 SLOW = {
     "e2e": 140,
     "e2e/test_quiet.py": 120,
+    "e2e/test_door.py": 30,
     "local": 100,
     "rehearsal": 80,
     "faults": 100,
@@ -27,6 +28,7 @@ SLOW = {
     "scale": 40,
     "test_cli.py": 20,
     "mutants": 12,
+    "tickets/test_storms.py": 6,
 }
 # These share a crew of processes.
 TOGETHER = {"waiting_room": "races"}

@@ -12,6 +12,7 @@ from concert.web import (
     cockpit,
     covers,
     door,
+    entrance,
     formats,
     greeting,
     language,
@@ -48,6 +49,7 @@ FEATURES = (
     reports,
     money_back,
     returns,
+    entrance,
 )
 
 __all__ = ["answer_error", "register"]

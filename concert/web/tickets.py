@@ -34,6 +34,7 @@ from concert.web.door import (
     user_or_new,
 )
 from concert.web.formats import seat_names
+from concert.web.staff_door import is_signed_in
 
 pages = new_pages("tickets")
 
@@ -191,7 +192,15 @@ def verify(code: str) -> Response:
         ticket = service.ticket_by_id(read.ticket_id)
     except (TokenInvalid, NotFound):
         return _verify_old(code)
-    return render("tickets/verify.html", visit=_visit([ticket]), seat_nos=[read.seat_no])
+    at_the_door = is_signed_in("door")
+    response = render(
+        "tickets/verify.html",
+        visit=_visit([ticket]),
+        seat_nos=[read.seat_no],
+        ticket=ticket if at_the_door else None,
+        is_newest=read.serial == ticket.serial,
+    )
+    return private(response) if at_the_door else response
 
 
 def _verify_old(code: str) -> Response:

@@ -53,6 +53,12 @@ ORGANISER_IN_PERSON = only("session of organiser", "root", not_you=(*SESSIONS, *
 PERSON_PAGE = only("user", "queue")
 PLACE_PAGE = only("queue")
 SEATS_PAGE = dict.fromkeys(CALLERS, SENT_ON) | {"queue": IN}
+DOOR = only(
+    *(f"{what} of {role}" for what in ("session", "key") for role in ("organiser", "door")),
+    "root",
+    not_you=(*SESSIONS, *KEYS),
+)
+DOOR_PAGE = only("session of organiser", "session of door", not_you=SESSIONS)
 STAFF_PAGE = only(*SESSIONS)
 BOX_OFFICE_PAGE = only("session of organiser", "session of box-office", not_you=SESSIONS)
 ORGANISER_PAGE = only("session of organiser", not_you=SESSIONS)
@@ -65,6 +71,12 @@ TABLE: dict[str, Answers] = {
     "POST /concerts/<int:concert_id>/seats/<date>/best": SEATS_PAGE,
     "POST /concerts/<int:concert_id>/seats/<date>/hold": SEATS_PAGE,
     "GET /docs": ANYBODY,
+    "GET /door": DOOR_PAGE,
+    "GET /door/<int:performance_id>": DOOR_PAGE,
+    "POST /door/<int:performance_id>": DOOR_PAGE,
+    "POST /door/<int:performance_id>/entries/<int:entry_id>/undo": DOOR_PAGE,
+    "GET /door/<int:performance_id>/search": DOOR_PAGE,
+    "GET /door/worker.js": ANYBODY,
     "GET /docs/swagger-ui/<path:filename>": ANYBODY,
     "GET /favicon.ico": ANYBODY,
     "GET /healthz": ANYBODY,
@@ -160,6 +172,11 @@ TABLE: dict[str, Answers] = {
     "POST /v1/halls": ORGANISER,
     "GET /v1/halls/<hall_id>": ORGANISER,
     "PUT /v1/enqueues/presence": PLACE,
+    "POST /v1/entries": DOOR,
+    "DELETE /v1/entries/<entry_id>": DOOR,
+    "GET /v1/performances/<performance_id>/door-list": DOOR,
+    "GET /v1/performances/<performance_id>/entries": DOOR,
+    "GET /v1/performances/<performance_id>/tickets": DOOR,
     "GET /v1/keys": ORGANISER_IN_PERSON,
     "POST /v1/keys": ORGANISER_IN_PERSON,
     "DELETE /v1/keys/<key_id>": ORGANISER_IN_PERSON,
