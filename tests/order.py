@@ -21,7 +21,7 @@ SLOW = {
     "e2e/test_door.py": 30,
     "local": 100,
     "rehearsal": 80,
-    "faults": 80,
+    "faults": 100,
     "deploy": 60,
     "races": 30,
     "waiting_room": 60,

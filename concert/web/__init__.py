@@ -18,9 +18,12 @@ from concert.web import (
     language,
     live,
     me,
+    money_back,
     organiser,
     reports,
+    returns,
     seats,
+    shared,
     staff,
     staff_door,
     tickets,
@@ -42,9 +45,11 @@ FEATURES = (
     me,
     staff,
     organiser,
-    entrance,
     cockpit,
     reports,
+    money_back,
+    returns,
+    entrance,
 )
 
 __all__ = ["answer_error", "register"]
@@ -59,6 +64,7 @@ def register(app: Flask, settings: Settings) -> None:
     staff_door.init_staff_door(app)
     live.init_live(app)
     greeting.init_greeting(app)
+    shared.init_shared(app)
     covers.init_looks(app)
     for feature in FEATURES:
         app.register_blueprint(feature.pages)
