@@ -5,6 +5,7 @@ from concert.catalogue.models import Concert, Performance, Seat
 from concert.ground.audit import AuditEntry
 from concert.ground.idempotency import IdempotencyKey
 from concert.payments.models import Payment
+from concert.planning.models import PerformanceChange
 from concert.reservations.models import Reservation
 from concert.staff.models import ApiKey, StaffLink, StaffMember, StaffSession
 from concert.waiting_room.models import CompletedPlace, Room
@@ -18,6 +19,7 @@ __all__ = [
     "IdempotencyKey",
     "Payment",
     "Performance",
+    "PerformanceChange",
     "Reservation",
     "Room",
     "Seat",

@@ -12,6 +12,7 @@ from concert.api import (
     openapi,
     organiser,
     payments,
+    planning,
     reservations,
     rooms,
     staff,
@@ -34,6 +35,7 @@ FEATURES = (
     organiser,
     staff,
     rooms,
+    planning,
 )
 
 

@@ -16,6 +16,7 @@ from concert.ground.errors import (
     Fault,
     InsufficientBalance,
     ReholdTooSoon,
+    SeatsInUse,
     SeatTaken,
     error_of_status,
 )
@@ -63,10 +64,13 @@ def answer_domain_error(error: DomainError) -> Response:
     retry_after = getattr(error, "retry_after", None)
     if retry_after is not None:
         headers["Retry-After"] = str(retry_after)
-    if isinstance(error, SeatTaken | ReholdTooSoon):
+    if isinstance(error, SeatTaken | ReholdTooSoon | SeatsInUse):
         more["seats"] = list(error.seat_nos)
     if isinstance(error, InsufficientBalance):
         more["missing"] = error.missing
+    for name in ("version", "tickets", "sold", "held"):
+        if hasattr(error, name):
+            more[name] = getattr(error, name)
     return problem(type(error), error.message, headers, **more)
 
 

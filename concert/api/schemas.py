@@ -214,9 +214,33 @@ class NewDate(Asked):
     price: StrictInt = Field(ge=0, le=10_000_000, description="Whole won for each seat.")
     sales_open_at: Moment | None = Field(None, description="Left out: now.")
     sales_close_at: Moment | None = Field(None, description="Left out: when it starts.")
+    seat_limit: StrictInt | None = Field(
+        None, ge=1, le=100, description="Seats that one user may have of it; left out: as of any."
+    )
+    draft: StrictBool = Field(False, description="For staff to see only.")
 
 
-class NewConcert(Reasoned):
+class ConcertTexts(Asked):
+    """What is told of a concert beside its title."""
+
+    description: StrictStr | None = Field(None, max_length=5_000)
+    artist: StrictStr | None = Field(None, max_length=200)
+    age_limit: StrictInt | None = Field(None, ge=0, le=99, description="From this age on, years.")
+    running_minutes: StrictInt | None = Field(None, ge=0, le=1_440, description="How long it is.")
+    entry_minutes: StrictInt | None = Field(
+        None, ge=0, le=720, description="How long before each date people are let into the house."
+    )
+
+    def texts(self) -> dict[str, Any]:
+        """Those that are named; what is null is taken away."""
+        named = self.model_dump(include=set(ConcertTexts.model_fields), exclude_unset=True)
+        return {
+            name: "" if value is None and name in ("description", "artist") else value
+            for name, value in named.items()
+        }
+
+
+class NewConcert(ConcertTexts, Reasoned):
     title: StrictStr = Field(
         min_length=1, max_length=200, json_schema_extra={"example": "Winter Songs"}
     )
@@ -224,6 +248,7 @@ class NewConcert(Reasoned):
         min_length=1, max_length=200, json_schema_extra={"example": "Blue Hall, Seoul"}
     )
     room: StrictStr = Field("main", min_length=1, max_length=40, pattern=SLUG)
+    draft: StrictBool = Field(False, description="For staff to see only, until it is published.")
     dates: list[NewDate] = Field(min_length=1, max_length=100)
 
 
@@ -385,6 +410,10 @@ class PerformanceAnswer(BaseModel):
     capacity: int
     sales_open_at: dt.datetime
     sales_close_at: dt.datetime
+    seat_limit: int = Field(description="Seats of it that one user may have.")
+    returns_until: dt.datetime | None = Field(
+        description="Until when its tickets may be given back; null: they may not."
+    )
 
 
 class ConcertAnswer(BaseModel):
@@ -392,6 +421,11 @@ class ConcertAnswer(BaseModel):
     title: str
     venue: str
     room: str
+    description: str
+    artist: str
+    age_limit: int | None
+    running_minutes: int | None
+    entry_minutes: int | None
     sales: Literal["upcoming", "on_sale", "sold_out", "ended"]
     dates: list[PerformanceAnswer]
 
@@ -467,6 +501,16 @@ class LedgerAnswer(BalanceAnswer):
     )
 
 
+class ChangeAnswer(BaseModel):
+    kind: Literal["moved", "venue"]
+    before: str = Field(description="The start that it had, or the venue.")
+    after: str
+    returns_until: dt.datetime | None = Field(
+        description="Until when the tickets may be given back for it; null: they may not."
+    )
+    changed_at: dt.datetime
+
+
 class PaymentAnswer(BaseModel):
     payment_id: UUID
     reservation_id: UUID
@@ -477,6 +521,10 @@ class PaymentAnswer(BaseModel):
     amount: int
     balance: int
     paid_at: dt.datetime
+    changes: list[ChangeAnswer] | None = Field(
+        None,
+        description="What of the date was changed after it was paid, the oldest first; only where something was.",
+    )
 
 
 class PaymentsAnswer(BaseModel):

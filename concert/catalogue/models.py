@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Date,
     DateTime,
@@ -16,8 +17,10 @@ from sqlalchemy import (
     Integer,
     SmallInteger,
     String,
+    Text,
     UniqueConstraint,
     Uuid,
+    false,
     func,
 )
 from sqlalchemy.orm import Mapped, mapped_column
@@ -27,10 +30,15 @@ from concert.ground.database import Base
 LARGEST_CAPACITY = 20_000
 HIGHEST_PRICE = 10_000_000
 LONGEST_TITLE = 200
+MOST_SEATS_A_PERSON = 100
 
 
 class Concert(Base):
-    """What is played; it belongs to one waiting room."""
+    """What is played; it belongs to one waiting room.
+
+    A ``draft`` is for staff to see. ``version`` counts the changes. ``entry_minutes`` is how long
+    before each date people are let into the house.
+    """
 
     __tablename__ = "concerts"
 
@@ -39,10 +47,22 @@ class Concert(Base):
     venue: Mapped[str] = mapped_column(String(LONGEST_TITLE))
     room_slug: Mapped[str] = mapped_column(ForeignKey("rooms.slug"), index=True)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    description: Mapped[str] = mapped_column(Text, server_default="")
+    artist: Mapped[str] = mapped_column(String(LONGEST_TITLE), server_default="")
+    age_limit: Mapped[int | None] = mapped_column(SmallInteger)
+    running_minutes: Mapped[int | None] = mapped_column(SmallInteger)
+    entry_minutes: Mapped[int | None] = mapped_column(SmallInteger)
+    draft: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    version: Mapped[int] = mapped_column(Integer, server_default="1")
 
 
 class Performance(Base):
-    """One date of a concert. ``date`` is the day of ``starts_at`` where it is played."""
+    """One date of a concert. ``date`` is the day of ``starts_at`` where it is played.
+
+    A ``draft`` is for staff to see, as is every date of a concert that is one. ``seat_limit`` is how
+    many seats of it one user may have; None: as many as of any. Until ``returns_until`` its
+    tickets may be given back; None: they may not.
+    """
 
     __tablename__ = "performances"
     __table_args__ = (
@@ -50,6 +70,9 @@ class Performance(Base):
         CheckConstraint(f"capacity BETWEEN 1 AND {LARGEST_CAPACITY}", name="capacity_in_range"),
         CheckConstraint(f"price BETWEEN 0 AND {HIGHEST_PRICE}", name="price_in_range"),
         CheckConstraint("sales_open_at < sales_close_at", name="sales_period_in_order"),
+        CheckConstraint(
+            f"seat_limit BETWEEN 1 AND {MOST_SEATS_A_PERSON}", name="seat_limit_in_range"
+        ),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
@@ -60,6 +83,13 @@ class Performance(Base):
     capacity: Mapped[int] = mapped_column(Integer)
     sales_open_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     sales_close_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    seat_limit: Mapped[int | None] = mapped_column(SmallInteger)
+    # How many seats a row has, where the house was enlarged after somebody had a seat: a seat that
+    # somebody has stays where it is. None: as many as suit the capacity.
+    row_seats: Mapped[int | None] = mapped_column(SmallInteger)
+    returns_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    draft: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    version: Mapped[int] = mapped_column(Integer, server_default="1")
 
 
 class Seat(Base):

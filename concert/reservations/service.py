@@ -157,7 +157,7 @@ def hold_best_seats(
         And what :func:`hold_seats` raises.
     """
     limit("holds", token.user_id)
-    most = part(Settings).max_seats_per_user
+    most = seat_limit_of(performance)
     if not 1 <= count <= most:
         raise BadRequest(f"Choose 1 to {most} seats.")
     with _visit_for_a_hold(token, room) as visit:
@@ -288,16 +288,25 @@ def seat_letters(user_id: UUID | None, performance_ids: Sequence[int]) -> dict[i
     return dict(rows)
 
 
-def seat_prices(performance_id: int) -> tuple[int, ...]:
-    """What every seat costs (won), in number order, as this process read it lately."""
+def seat_prices(performance_id: int, count: int) -> tuple[int, ...]:
+    """What the first ``count`` seats cost (won), in number order, as this process read it lately.
+
+    Where seats have come to a performance since, they are read anew.
+    """
     remembered = part(RememberedPrices).by_performance
+    now = time.monotonic()
     found = remembered.get(performance_id)
-    if found is None or found[0] < time.monotonic():
+    if found is None or found[0] < now or len(found[1]) < count:
         with connection() as link:
             row = link.execute(queries.PRICES, (performance_id,)).fetchone()
-        found = (time.monotonic() + REMEMBERED_SECONDS, tuple((row and row[0]) or ()))
+        found = (now + REMEMBERED_SECONDS, tuple((row and row[0]) or ()))
         remembered[performance_id] = found
-    return found[1]
+    return found[1][:count]
+
+
+def seat_limit_of(performance: Performance) -> int:
+    """How many seats of a performance one user may have."""
+    return performance.seat_limit or part(Settings).max_seats_per_user
 
 
 def _free_seats(performance: Performance) -> list[int]:
@@ -394,7 +403,7 @@ def _hold(
             "wanted": array(wanted),
             "reservation": made,
             "hold": settings.hold_seconds,
-            "limit": settings.max_seats_per_user,
+            "limit": seat_limit_of(performance),
             "together": together,
             "rehold": settings.rehold_seconds,
             "lapsed_limit": settings.max_lapsed_holds,
@@ -410,6 +419,8 @@ def _hold(
             ).fetchone()
             if again is not None:
                 return _reservation(again)
+        if outcome == "limit":
+            raise SeatLimit(seat_limit_of(performance))
         raise _refusal(outcome, wanted[:together], seats or (), held_until, held_at)
     return Reservation(
         made,
@@ -439,8 +450,6 @@ def _refusal(
         return UnknownUser()
     if outcome == "closed":
         return SalesNotOpen("This performance is not on sale now.")
-    if outcome == "limit":
-        return SeatLimit(settings.max_seats_per_user)
     if outcome == "lapsed":
         return TooManyLapsed(settings.max_lapsed_holds)
     if outcome == "too_soon":

@@ -16,6 +16,7 @@ from concert.web import (
     live,
     me,
     organiser,
+    planning,
     seats,
     staff,
     staff_door,
@@ -26,7 +27,10 @@ from concert.web import (
 from concert.web.errors import answer_error
 
 # Each has a blueprint called ``pages``, made by ``door.new_pages``.
-FEATURES = (catalogue, waiting_room, seats, checkout, live, wallet, tickets, me, staff, organiser)
+FEATURES = (
+    *(catalogue, waiting_room, seats, checkout, live, wallet, tickets, me, staff, organiser),
+    planning,
+)
 
 __all__ = ["answer_error", "register"]
 

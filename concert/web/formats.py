@@ -49,6 +49,7 @@ def init_formats(app: Flask) -> None:
         seat_list,
     ):
         app.jinja_env.filters[one.__name__] = one
+    app.jinja_env.filters["from_iso"] = datetime.fromisoformat
     for other in (exactly, price, lowest_price, span, seat_name, seat_names, show_number):
         app.jinja_env.filters[other.__name__] = other
 

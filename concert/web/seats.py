@@ -32,7 +32,6 @@ from concert.ground.errors import (
 )
 from concert.ground.fanout import Fact
 from concert.ground.parts import part
-from concert.ground.settings import Settings
 from concert.ground.streams import encoded
 from concert.overview.sales import sale_of
 from concert.reservations.service import (
@@ -42,6 +41,7 @@ from concert.reservations.service import (
     hold_best_seats,
     hold_seats,
     reservations_of,
+    seat_limit_of,
     seat_prices,
 )
 from concert.reservations.snapshots import Reading, SeatSnapshots, seats_lately
@@ -198,7 +198,7 @@ def _page(
         "state": "open" if free else "all_held" if "h" in reading.letters else "sold_out",
         "others": [one for one in concert.bookable(datetime.now(UTC)) if one != performance],
         "refused": refused,
-        "limit": part(Settings).max_seats_per_user,
+        "limit": seat_limit_of(performance),
         "visit": visit,
         "map_url": map_url(concert, performance),
         **marks,
@@ -214,16 +214,17 @@ def _map(performance: Performance, reading: Reading, user_id: UUID, **marks: Any
     drawn: Markup | None = reading.shown.get(("map", language())) if is_anybodys else None
     if drawn is None:
         letters = reading.letters_for(user_id)
-        prices = seat_prices(performance.performance_id)
+        prices = seat_prices(performance.performance_id, len(letters))
         seats = {
             number: SeatState(number, price, STATES[letter.lower()], letter.isupper())
-            for number, (letter, price) in enumerate(zip(letters, prices, strict=True), 1)
+            for number, (letter, price) in enumerate(zip(letters, prices, strict=False), 1)
         }
         drawn = Markup(
             render_template(
                 "seats/_map.html",
                 performance=performance,
-                rows=rows_of(performance.capacity),
+                # As many as there were when they were read: the house may have been enlarged since.
+                rows=rows_of(len(seats)),
                 seats=seats,
                 counts={state: reading.letters.count(letter) for letter, state in STATES.items()},
                 **marks,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from concert.ground.parts import part
 from concert.ground.settings import Settings
 from concert.ground.signing import sign_code, verify_code
 from concert.payments.service import Payment, payment_by_id, payment_of, payments_of
+from concert.planning.service import Change, changes_of, changes_since
 from concert.web.door import current_user, new_pages, render, require_user
 from concert.web.formats import seat_names
 
@@ -29,11 +31,12 @@ REMINDED_HOURS = 3
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """A payment with what it is for."""
+    """A payment with what it is for, and what of that was changed since."""
 
     payment: Payment
     concert: Concert
     performance: Performance
+    changes: Sequence[Change] = ()
 
     @property
     def code(self) -> str:
@@ -45,7 +48,7 @@ class Ticket:
 def mine() -> Response:
     """What I own: the next concert first, then what is over."""
     user_id = current_user()
-    owned = [_ticket(payment) for payment in payments_of(user_id)] if user_id else []
+    owned = _tickets(payments_of(user_id)) if user_id else []
     owned.sort(key=lambda ticket: ticket.performance.starts_at)
     yesterday = datetime.now(UTC) - timedelta(hours=6)
     coming = [ticket for ticket in owned if ticket.performance.starts_at > yesterday]
@@ -56,7 +59,7 @@ def mine() -> Response:
 @pages.get("/tickets/<uuid:payment_id>")
 def show(payment_id: UUID) -> Response:
     """One ticket, to be shown at the door or printed."""
-    ticket = _ticket(payment_of(require_user(), payment_id))
+    [ticket] = _tickets([payment_of(require_user(), payment_id)])
     address = url_for("tickets.verify", code=ticket.code, _external=True)
     qr = segno.make(address, error="m", micro=False)
     drawn = qr.svg_inline(
@@ -86,6 +89,17 @@ def verify(code: str) -> Response:
     settings = part(Settings)
     is_today = ticket.performance.date == datetime.now(settings.zone).date()
     return render("tickets/verify.html", ticket=ticket, is_today=is_today)
+
+
+def _tickets(payments: Sequence[Payment]) -> list[Ticket]:
+    """Tickets with what their owners are told."""
+    changes = changes_of([payment.performance_id for payment in payments])
+    return [
+        replace(
+            _ticket(one), changes=changes_since(changes.get(one.performance_id, ()), one.paid_at)
+        )
+        for one in payments
+    ]
 
 
 def _ticket(payment: Payment) -> Ticket:

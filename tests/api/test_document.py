@@ -20,7 +20,8 @@ TABLE = {
     "/v1/enqueues": {"post": 200, "get": 200, "delete": 204},
     "/v1/enqueues/events": {"get": 200},
     "/v1/concerts": {"get": 200, "post": 201},
-    "/v1/concerts/{concert_id}": {"get": 200},
+    "/v1/concerts/{concert_id}": {"get": 200, "patch": 200},
+    "/v1/concerts/{concert_id}/copies": {"post": 201},
     "/v1/concerts/{concert_id}/dates": {"get": 200, "post": 201},
     "/v1/concerts/{concert_id}/seats": {"get": 200},
     "/v1/concerts/{concert_id}/seats/{seat_no}/reservations": {"post": 200},
@@ -31,6 +32,10 @@ TABLE = {
     "/v1/concerts/{concert_id}/seats/{seat_no}/payments": {"post": 200},
     "/v1/payments": {"get": 200},
     "/v1/payments/{payment_id}": {"get": 200},
+    "/v1/performances/{performance_id}": {"patch": 200},
+    "/v1/performances/{performance_id}/copies": {"post": 201},
+    "/v1/planning": {"get": 200},
+    "/v1/planning/{concert_id}": {"get": 200},
     "/v1/rooms/{slug}": {"get": 200, "patch": 200, "put": 200},
     "/v1/staff": {"get": 200, "post": 201},
     "/v1/staff/{staff_id}": {"delete": 204},
@@ -144,7 +149,10 @@ def test_a_body_is_required_just_where_an_empty_one_is_refused(
             if "requestBody" not in operation:
                 continue
             kind = next(iter(operation.get("security", [{"none": []}])[0]))
-            real = path.format(concert_id=1, seat_no=1, slug="main", staff_id=1, key_id=1)
+            ones = dict.fromkeys(
+                ("concert_id", "seat_no", "staff_id", "key_id", "performance_id"), 1
+            )
+            real = path.format(slug="main", **ones)
             answer = sale.call(method, real, token=token_of(sale.admitted_fan(), kind))
             refused = answer.status_code == 400
             assert operation["requestBody"]["required"] is refused, (method, path, answer.text)
