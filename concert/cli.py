@@ -25,6 +25,7 @@ from concert.catalogue.service import NewDate, add_dates, create_concert, is_emp
 from concert.factory import create_app
 from concert.ground import audit
 from concert.ground.audit import COMMAND
+from concert.ground.bouncer import directly, give_options_to_role
 from concert.ground.database import unavailable_on_failure
 from concert.ground.errors import DomainError
 from concert.ground.observability import user_in_logs
@@ -33,6 +34,7 @@ from concert.local.errors import LocalError
 from concert.staff import keys as key_service
 from concert.staff import service as staff_service
 from concert.staff.access import ROLES
+from concert.tickets.keys import new_key as new_ticket_key
 from concert.waiting_room import rooms as room_service
 from concert.waiting_room.records import Room
 
@@ -220,8 +222,9 @@ def rehearse(
 @commands.command()
 def migrate() -> None:
     """Bring the database to the newest migration."""
-    with _attached_app(), unavailable_on_failure():
-        flask_migrate.upgrade()
+    with _servers_environment(load_settings()) as environment:
+        os.environ.update(environment)
+        _migrate(load_settings())
 
 
 @commands.command()
@@ -466,6 +469,12 @@ def revoke_key(name: str, prefix: str | None, reason: str | None) -> None:
             click.echo(f"{one.prefix}… is good no more.")
 
 
+@key.command("ticket")
+def ticket_key() -> None:
+    """Print a new key that signs tickets: put it first in CONCERT_TICKET_KEYS."""
+    click.echo(new_ticket_key())
+
+
 @commands.command("audit-log")
 @click.option("--csv", "as_csv", is_flag=True, help="As a table; left out: a JSON document a line.")
 @click.option("--who", "actor_kind", type=click.Choice(audit.KINDS), help="Only of this kind.")
@@ -550,10 +559,19 @@ def _servers_environment(settings: Settings) -> AbstractContextManager[Mapping[s
 def _prepare() -> None:
     """What ``up`` does before it starts the processes: migrate, and seed an empty catalogue."""
     settings = load_settings()
-    with create_app(settings).app_context():
-        flask_migrate.upgrade()
-        if settings.env == "local":
+    _migrate(settings)
+    if settings.env == "local":
+        with create_app(settings).app_context():
             _seed_demo()
+
+
+def _migrate(settings: Settings) -> None:
+    """Migrate past any bouncer, and tell the role what the bouncer's connections begin with."""
+    with create_app(directly(settings)).app_context(), unavailable_on_failure():
+        logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
+        flask_migrate.upgrade()
+        if settings.session_options == "role":
+            give_options_to_role(settings)
 
 
 def _seed_demo() -> bool:

@@ -30,7 +30,8 @@ NEW_YEARS_EVE = datetime(2030, 12, 31, 19, 0, tzinfo=SEOUL)
 
 # Children before parents, as foreign keys want it.
 TABLES = (
-    *("wallet_entries", "payments", "seats", "reservations", "wallets", "performance_changes"),
+    *("entries", "hand_ons", "tickets", "wallet_entries", "refunded_seats", "refunds", "payouts"),
+    *("cancellations", "payments", "seats", "reservations", "wallets", "performance_changes"),
     "performances",
     *("concerts", "completed_places", "ended_places", "idempotency_keys", "users", "rooms"),
     *("staff_links", "staff_sessions", "api_keys", "staff", "audit_log"),

@@ -98,5 +98,17 @@ def payment_document(payment: Payment, changes: Sequence[Change] = ()) -> dict[s
         "amount": payment.amount,
         "balance": payment.balance,
         "paid_at": payment.paid_at,
+        "refunded": payment.refunded,
+        "refunds": [
+            {
+                "refund_id": refund.refund_id,
+                "seats": refund.seat_nos,
+                "amount": refund.amount,
+                "cause": refund.cause,
+                "reason": refund.reason,
+                "refunded_at": refund.refunded_at,
+            }
+            for refund in payment.refunds
+        ],
         **({"changes": [asdict(one) for one in since]} if since else {}),
     }

@@ -73,6 +73,9 @@ class Performance(Base):
         CheckConstraint(
             f"seat_limit BETWEEN 1 AND {MOST_SEATS_A_PERSON}", name="seat_limit_in_range"
         ),
+        CheckConstraint(
+            "cancelled_at IS NULL OR sales_close_at <= cancelled_at", name="cancelled_is_closed"
+        ),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
@@ -87,9 +90,12 @@ class Performance(Base):
     # How many seats a row has, where the house was enlarged after somebody had a seat: a seat that
     # somebody has stays where it is. None: as many as suit the capacity.
     row_seats: Mapped[int | None] = mapped_column(SmallInteger)
-    returns_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     draft: Mapped[bool] = mapped_column(Boolean, server_default=false())
     version: Mapped[int] = mapped_column(Integer, server_default="1")
+    # Its sale is over then, and everybody gets their money back.
+    cancelled_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    # Until when tickets may be given back or handed on; null: never.
+    returns_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
 
 class Seat(Base):

@@ -121,6 +121,30 @@ class NotFound(DomainError):
 # Too late, or too little.
 
 
+class TicketVoid(DomainError):
+    """The ticket was refunded, handed on, or is void for another reason."""
+
+    code = "ticket_void"
+    status = 409
+    title = "The ticket is void"
+
+
+class TicketUsed(DomainError):
+    """Somebody has entered with the ticket already."""
+
+    code = "ticket_used"
+    status = 409
+    title = "The ticket is used"
+
+
+class HandingOnClosed(DomainError):
+    """The organiser does not let tickets of this date be handed on, or no longer."""
+
+    code = "handing_on_closed"
+    status = 409
+    title = "Tickets cannot be handed on now"
+
+
 class InsufficientBalance(DomainError):
     """``missing`` is how many won are lacking."""
 
@@ -223,6 +247,23 @@ class AlreadyPaid(DomainError):
     code = "already_paid"
     status = 409
     title = "This is paid already"
+
+
+class RefundNotPossible(DomainError):
+    """``why`` says it for programs and pages: which rule stands against giving the money back.
+
+    ``gone`` (given back already, or never part of it), ``full`` (the wallet would hold too much),
+    ``used`` (somebody has entered with the ticket), ``late`` (the time to give it back is over, or
+    there is none).
+    """
+
+    code = "refund_not_possible"
+    status = 409
+    title = "The money cannot be given back"
+
+    def __init__(self, why: str, message: str) -> None:
+        super().__init__(message)
+        self.why = why
 
 
 class NameTaken(DomainError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -22,6 +23,7 @@ class Settings(BaseSettings):
 
     # Where things are.
     database_url: str = Field("", alias="DATABASE_URL")
+    migration_database_url: str = Field("", alias="MIGRATION_DATABASE_URL")
     redis_url: str = Field("", alias="REDIS_URL")
     host: str = Field("127.0.0.1", alias="HOST")
     port: int = Field(8000, alias="PORT", ge=1, le=65535)
@@ -33,6 +35,7 @@ class Settings(BaseSettings):
     # Secrets.
     secret_keys: Annotated[tuple[str, ...], NoDecode] = Field((), alias="CONCERT_SECRET_KEYS")
     organiser_key: str = Field("", alias="CONCERT_ORGANISER_KEY")
+    ticket_keys: Annotated[tuple[str, ...], NoDecode] = Field((), alias="CONCERT_TICKET_KEYS")
     user_token_days: int = Field(90, alias="CONCERT_USER_TOKEN_DAYS", ge=1, le=3650)
     queue_token_hours: int = Field(24, alias="CONCERT_QUEUE_TOKEN_HOURS", ge=1, le=24 * 30)
 
@@ -52,6 +55,9 @@ class Settings(BaseSettings):
     web_workers: int = Field(2, alias="CONCERT_WEB_WORKERS", ge=1, le=256)
     web_threads: int = Field(128, alias="CONCERT_WEB_THREADS", ge=1, le=1024)
     database_pool_size: int = Field(12, alias="CONCERT_DATABASE_POOL_SIZE", ge=1, le=500)
+    session_options: Literal["connection", "role"] = Field(
+        "connection", alias="CONCERT_SESSION_OPTIONS"
+    )
     prepared_statements: bool = Field(True, alias="CONCERT_PREPARED_STATEMENTS")
     max_body_bytes: int = Field(64 * 1024, alias="CONCERT_MAX_BODY_BYTES", ge=1024)
     new_users_per_minute: int = Field(6000, alias="CONCERT_NEW_USERS_PER_MINUTE", ge=1)
@@ -76,7 +82,7 @@ class Settings(BaseSettings):
         "info", alias="CONCERT_LOG_LEVEL"
     )
 
-    @field_validator("secret_keys", mode="before")
+    @field_validator("secret_keys", "ticket_keys", mode="before")
     @classmethod
     def _split_keys(cls, value: Any) -> Any:
         if isinstance(value, str):
@@ -90,7 +96,14 @@ class Settings(BaseSettings):
             raise ValueError("each key needs at least 32 characters (try: openssl rand -hex 32)")
         return keys
 
-    @field_validator("database_url")
+    @field_validator("ticket_keys")
+    @classmethod
+    def _keys_are_of_our_form(cls, keys: tuple[str, ...]) -> tuple[str, ...]:
+        if any(not re.fullmatch(r"[A-Za-z0-9_-]{43}", key) for key in keys):
+            raise ValueError("each key is 43 characters, as concert key ticket makes them")
+        return keys
+
+    @field_validator("database_url", "migration_database_url")
     @classmethod
     def _is_postgresql(cls, url: str) -> str:
         if url and not url.startswith(("postgresql://", "postgres://")):

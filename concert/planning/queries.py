@@ -6,7 +6,8 @@ from concert.catalogue.service import CONCERT_COLUMNS, PERFORMANCE_COLUMNS
 
 # A concert, and a performance, for whoever changes it; concerts before performances before seats.
 LOCK_CONCERT = f"SELECT {CONCERT_COLUMNS} FROM concerts WHERE id = %s FOR NO KEY UPDATE"
-LOCK_PERFORMANCE = f"SELECT {PERFORMANCE_COLUMNS} FROM performances WHERE id = %s FOR NO KEY UPDATE"
+LOCK_PERFORMANCE = f"""
+SELECT cancelled_at, {PERFORMANCE_COLUMNS} FROM performances WHERE id = %s FOR NO KEY UPDATE"""
 PERFORMANCES_OF = "SELECT id FROM performances WHERE concert_id = %s ORDER BY id"
 
 CHANGE_CONCERT = f"""
@@ -31,6 +32,11 @@ FROM (
     SELECT sold_at, held_until FROM seats WHERE performance_id = ANY (%s)
     ORDER BY performance_id, seat_no FOR UPDATE
 ) locked"""
+
+# Whether anybody has ever bought a seat of some performances: they have tickets, good or not, that lead there.
+WERE_BOUGHT = """
+SELECT EXISTS (SELECT 1 FROM reservations r JOIN payments y ON y.reservation_id = r.id
+    WHERE r.performance_id = ANY (%s))"""
 
 # What a seat costs from now on, but for those that are sold. Who holds one pays what the reservation says.
 PRICE_SEATS = "UPDATE seats SET price = %s WHERE performance_id = %s AND sold_at IS NULL"

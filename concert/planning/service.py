@@ -184,7 +184,7 @@ def change_concert(
             return Changed(plan_of(concert_id))
         dates = [one.performance_id for one in before.performances]
         if wanted["draft"] and not before.draft:
-            _refuse_sales(link, dates, "It cannot become a draft:")
+            _refuse_sales(link, dates)
         if wanted["room"] != before.room:
             _refuse_open_sale(link, before, dates)
         if wanted["venue"] != before.venue:
@@ -232,7 +232,9 @@ def change_performance(
         concert_id = _concert_of_date(link, performance_id)
         _lock(link, queries.LOCK_CONCERT, concert_id, "There is no such date.")
         row = _lock(link, queries.LOCK_PERFORMANCE, performance_id, "There is no such date.")
-        before = Performance(*row)
+        before = Performance(*row[1:])
+        if row[0] is not None:
+            raise BadRequest("This date is cancelled; it stays as it is.")
         if version is not None and version != before.version:
             raise EditConflict(before.version)
         wanted, effects = _checked_date(before, changes)
@@ -399,9 +401,9 @@ def _change_seats(
 ) -> int | None:
     """Do to the seats what is wanted of the date; says how long its rows stay, where somebody has a seat."""
     number = before.performance_id
+    if wanted["draft"] and not before.draft:
+        _refuse_sales(link, [number])
     sold, held = _taken(link, [number])
-    if wanted["draft"] and not before.draft and (sold or held):
-        raise HasSales("It cannot become a draft:", sold, held)
     if wanted["starts_at"] != before.starts_at and sold:
         effects.append(_tell_moved(link, before, wanted, tickets, sold))
     more = wanted["capacity"] - before.capacity
@@ -457,10 +459,12 @@ def _taken(link: Connection, dates: Sequence[int]) -> tuple[int, int]:
     return row[0], row[1]
 
 
-def _refuse_sales(link: Connection, dates: Sequence[int], what: str) -> None:
+def _refuse_sales(link: Connection, dates: Sequence[int]) -> None:
+    """What somebody has, or once bought, cannot be hidden from them."""
     sold, held = _taken(link, dates) if dates else (0, 0)
-    if sold or held:
-        raise HasSales(what, sold, held)
+    row = link.execute(queries.WERE_BOUGHT, (array(dates),)).fetchone()
+    if sold or held or (row and row[0]):
+        raise HasSales("Of what was bought, or is being bought, there is no draft:", sold, held)
 
 
 def _refuse_open_sale(link: Connection, concert: Concert, dates: Sequence[int]) -> None:

@@ -24,6 +24,11 @@ PAGE_OF_FORM: dict[str, tuple[str, tuple[str, ...]]] = {
     "checkout.top_up": ("checkout.show", ()),
     "checkout.release": ("checkout.show", ()),
     "my_wallet.top_up": ("my_wallet.show", ("next",)),
+    # Their own pages are named by the payment, which the forms do not know.
+    "tickets.renew": ("tickets.mine", ()),
+    "tickets.offer": ("tickets.mine", ()),
+    "tickets.withdraw": ("tickets.mine", ()),
+    "tickets.take": ("tickets.offered", ()),
     "me.rename": ("me.show", ()),
     "me.choose_language": ("me.show", ()),
     "me.offer": ("me.show", ()),

@@ -5,7 +5,7 @@ holds nothing of one. `version` counts changes, so that of two people who edit a
 second is told. `performance_changes` is what owners of tickets are told of.
 
 Revision: 0011
-After: 0006
+After: 0010
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = '0011'
-down_revision = '0006'
+down_revision = '0010'
 branch_labels = None
 depends_on = None
 
@@ -177,7 +177,6 @@ def upgrade() -> None:
         op.add_column(table, sa.Column("version", sa.Integer(), server_default="1", nullable=False))
     op.add_column("performances", sa.Column("seat_limit", sa.SmallInteger(), nullable=True))
     op.add_column("performances", sa.Column("row_seats", sa.SmallInteger(), nullable=True))
-    op.execute("ALTER TABLE performances ADD COLUMN IF NOT EXISTS returns_until timestamptz")
     op.create_check_constraint(op.f("ck_performances_seat_limit_in_range"), "performances", "seat_limit BETWEEN 1 AND 100")
     op.create_table(
         "performance_changes",
@@ -199,7 +198,6 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute(HOLD_SEATS.replace(OF_DRAFTS, OF_ALL))
     op.drop_table("performance_changes")
-    op.drop_column("performances", "returns_until")
     op.drop_column("performances", "row_seats")
     op.drop_column("performances", "seat_limit")
     for table in ("performances", "concerts"):
