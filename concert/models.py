@@ -4,6 +4,7 @@ from concert.accounts.models import User
 from concert.catalogue.models import Concert, Performance, Seat
 from concert.ground.audit import AuditEntry
 from concert.ground.idempotency import IdempotencyKey
+from concert.halls.models import Hall
 from concert.payments.models import Payment, Refund, RefundedSeat
 from concert.planning.models import PerformanceChange
 from concert.refunds.models import Cancellation
@@ -20,6 +21,7 @@ __all__ = [
     "CompletedPlace",
     "Concert",
     "Entry",
+    "Hall",
     "HandOn",
     "IdempotencyKey",
     "Payment",

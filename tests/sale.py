@@ -16,6 +16,7 @@ from concert.ground.audit import APPEND_ONLY
 from concert.ground.database import connection
 from concert.ground.parts import keep, part
 from concert.ground.redis_client import redis
+from concert.halls.service import RememberedPlans
 from concert.overview.lately import LatelyRead
 from concert.reservations.service import RememberedPrices
 from concert.reservations.snapshots import SeatSnapshots
@@ -32,7 +33,7 @@ NEW_YEARS_EVE = datetime(2030, 12, 31, 19, 0, tzinfo=SEOUL)
 TABLES = (
     *("entries", "hand_ons", "tickets", "wallet_entries", "refunded_seats", "refunds", "payouts"),
     *("cancellations", "payments", "seats", "reservations", "wallets", "performance_changes"),
-    "performances",
+    *("performances", "halls"),
     *("concerts", "completed_places", "ended_places", "idempotency_keys", "users", "rooms"),
     *("staff_links", "staff_sessions", "api_keys", "staff", "audit_log"),
 )
@@ -270,5 +271,6 @@ def forget_all(app: ConcertApp) -> None:
     """Make the process forget what it has read lately."""
     keep(app, Remembered())
     keep(app, RememberedPrices())
+    keep(app, RememberedPlans())
     part(SeatSnapshots, app).forget_all()
     keep(app, LatelyRead())

@@ -110,8 +110,11 @@ def _new_dates(dates: list[NewDateAsked]) -> list[NewDate]:
             one.capacity,
             one.sales_open_at,
             one.sales_close_at,
+            one.hall,
+            one.prices,
+            one.lone_seats,
             one.seat_limit,
-            one.draft,
+            draft=one.draft,
         )
         for one in dates
     ]

@@ -83,9 +83,13 @@ class PerformanceChanges(Versioned):
     price: StrictInt | None = Field(
         None, ge=0, le=10_000_000, description="Of every seat that is not sold or held."
     )
-    capacity: StrictInt | None = Field(
-        None, ge=1, le=20_000, description="Grows and shrinks at the end, by free seats."
+    prices: dict[str, StrictInt] | None = Field(
+        None, max_length=50, description="The same for each category of its hall."
     )
+    capacity: StrictInt | None = Field(
+        None, ge=1, description="Grows and shrinks at the end, by free seats; a hall's stays."
+    )
+    lone_seats: Literal["off", "advise", "refuse"] | None = None
     sales_open_at: Moment | None = None
     sales_close_at: Moment | None = Field(None, description="Null: when it starts.")
     seat_limit: StrictInt | None = Field(
@@ -132,6 +136,9 @@ class PlannedDateAnswer(BaseModel):
     capacity: int
     sales_open_at: dt.datetime
     sales_close_at: dt.datetime
+    hall: int | None
+    prices: dict[str, int] | None
+    lone_seats: Literal["off", "advise", "refuse"]
     seat_limit: int | None
     returns_until: dt.datetime | None
     draft: bool

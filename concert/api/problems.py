@@ -15,12 +15,14 @@ from concert.ground.errors import (
     DomainError,
     Fault,
     InsufficientBalance,
+    LoneSeat,
     ReholdTooSoon,
     SeatsInUse,
     SeatTaken,
     error_of_status,
 )
 from concert.ground.observability import route
+from concert.halls.draft import PlanRefused
 
 log = structlog.get_logger()
 
@@ -64,8 +66,10 @@ def answer_domain_error(error: DomainError) -> Response:
     retry_after = getattr(error, "retry_after", None)
     if retry_after is not None:
         headers["Retry-After"] = str(retry_after)
-    if isinstance(error, SeatTaken | ReholdTooSoon | SeatsInUse):
+    if isinstance(error, SeatTaken | ReholdTooSoon | LoneSeat | SeatsInUse):
         more["seats"] = list(error.seat_nos)
+    if isinstance(error, PlanRefused):
+        more["errors"] = [{"where": "plan", "what": what} for what in error.problems]
     if isinstance(error, InsufficientBalance):
         more["missing"] = error.missing
     for name in ("version", "tickets", "sold", "held"):

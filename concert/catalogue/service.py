@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -30,6 +31,8 @@ from concert.ground.errors import (
 )
 from concert.ground.parts import keep, part
 from concert.ground.settings import Settings
+from concert.halls import service as halls
+from concert.halls.plan import Plan
 
 USUAL_CAPACITY = 50
 MOST_DATES_AT_ONCE = 100
@@ -46,14 +49,21 @@ LONGEST_DESCRIPTION = 5_000
 MOST_OF_TEXTS = {"age_limit": 99, "running_minutes": 1_440, "entry_minutes": 720}
 
 Sales = Literal["upcoming", "on_sale", "sold_out", "ended"]
+# What happens where a choice would leave a single seat between others, and another would not:
+# nothing; the best seats avoid it and whoever chooses is told; or it is refused.
+LoneSeats = Literal["off", "advise", "refuse"]
+LONE_SEATS: tuple[LoneSeats, ...] = ("off", "advise", "refuse")
 
 
 @dataclass(frozen=True, slots=True)
 class Performance:
     """One date of a concert: when, how many seats, for how much (won), and when it is sold.
 
-    ``seat_limit`` is how many seats of it one user may have (None: as many as of any), and until
-    ``returns_until`` its tickets may be given back. ``version`` counts the changes.
+    Where it has a hall plan, ``prices`` are of the plan's categories, in its order, and ``price`` is
+    the lowest of them. ``released_seats`` are places for wheelchairs and companions that anybody may
+    be given by now.
+    ``seat_limit`` is how many seats of it one user may have (None: as many as of any), ``row_seats``
+    how many a row has where that does not follow from the capacity. ``version`` counts the changes.
     """
 
     performance_id: int
@@ -64,10 +74,24 @@ class Performance:
     capacity: int
     sales_open_at: datetime
     sales_close_at: datetime
-    seat_limit: int | None = None
     returns_until: datetime | None = None
+    hall_id: int | None = None
+    hall_hash: str | None = None
+    prices: tuple[int, ...] | None = None
+    lone_seats: LoneSeats = "off"
+    released_seats: tuple[int, ...] = ()
+    seat_limit: int | None = None
+    row_seats: int | None = None
     draft: bool = False
     version: int = 1
+
+    @property
+    def plan_version(self) -> str | None:
+        """What names this performance's plan with its prices; None where it has no plan."""
+        if self.hall_hash is None:
+            return None
+        named = f"{self.performance_id} {self.hall_hash} {self.prices}"
+        return hashlib.sha256(named.encode()).hexdigest()[:16]
 
     def on_sale(self, now: datetime) -> bool:
         """Whether it is sold at this moment."""
@@ -116,13 +140,20 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class NewDate:
-    """A performance to be made. Sales run from now until it starts, unless said otherwise."""
+    """A performance to be made. Sales run from now until it starts, unless said otherwise.
+
+    In the hall with the number ``hall_id`` every category has its price in ``prices``, or all have
+    ``price``; the seats are the plan's. Without one there are ``capacity`` seats, 50 unless said.
+    """
 
     starts_at: datetime
-    price: int
-    capacity: int = USUAL_CAPACITY
+    price: int | None = None
+    capacity: int | None = None
     sales_open_at: datetime | None = None
     sales_close_at: datetime | None = None
+    hall_id: int | None = None
+    prices: Mapping[str, int] | None = None
+    lone_seats: LoneSeats = "off"
     seat_limit: int | None = None
     draft: bool = False
 
@@ -134,6 +165,7 @@ class Remembered:
     concerts: dict[int, tuple[float, Concert]] = field(default_factory=dict)
     of_performances: dict[int, int] = field(default_factory=dict)
     rooms: dict[int, tuple[float, str]] = field(default_factory=dict)
+    halls: dict[int, int | None] = field(default_factory=dict)
 
     def forget(self) -> None:
         """Read everything anew: something was corrected."""
@@ -146,9 +178,11 @@ def init_catalogue(app: Flask) -> None:
     keep(app, Remembered())
 
 
+# A subquery and no join, so that INSERT ... RETURNING can give them, too.
 PERFORMANCE_COLUMNS = (
-    "id, concert_id, date, starts_at, price, capacity, sales_open_at, sales_close_at, seat_limit, "
-    "returns_until, draft, version"
+    "id, concert_id, date, starts_at, price, capacity, sales_open_at, sales_close_at, returns_until, hall_id, "
+    "(SELECT h.hash FROM halls h WHERE h.id = hall_id), category_prices, lone_seats, released_seats, "
+    "seat_limit, row_seats, draft, version"
 )
 CONCERT_COLUMNS = (
     "id, title, venue, room_slug, description, artist, age_limit, running_minutes, entry_minutes, "
@@ -159,23 +193,28 @@ READ_CONCERT = f"SELECT {CONCERT_COLUMNS} FROM concerts WHERE id = %s AND (NOT d
 READ_PERFORMANCES = f"""
 SELECT {PERFORMANCE_COLUMNS} FROM performances
 WHERE concert_id = ANY(%s) AND (NOT draft OR %s) ORDER BY starts_at, id"""
+READ_PERFORMANCE = f"SELECT {PERFORMANCE_COLUMNS} FROM performances WHERE id = %s"
 LIST_CONCERTS = f"""
 SELECT {CONCERT_COLUMNS} FROM concerts
 WHERE id < %s AND (NOT draft OR %s) ORDER BY id DESC LIMIT %s"""
 WITH_UNSOLD_SEATS = """
 SELECT p.id FROM performances p
 WHERE p.concert_id = ANY(%s)
-  AND EXISTS (SELECT 1 FROM seats s WHERE s.performance_id = p.id AND s.sold_at IS NULL)"""
+  AND EXISTS (SELECT 1 FROM seats_for_sale s WHERE s.performance_id = p.id AND s.sold_at IS NULL)"""
 CREATE_CONCERT = """
 INSERT INTO concerts (title, venue, room_slug, description, artist, age_limit, running_minutes, entry_minutes, draft)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id"""
 CREATE_PERFORMANCE = f"""
-INSERT INTO performances
-    (concert_id, date, starts_at, price, capacity, sales_open_at, sales_close_at, seat_limit, draft)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING {PERFORMANCE_COLUMNS}"""
+INSERT INTO performances (concert_id, date, starts_at, price, capacity, sales_open_at, sales_close_at,
+    hall_id, category_prices, lone_seats, seat_limit, draft)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING {PERFORMANCE_COLUMNS}"""
 CREATE_SEATS = """
 INSERT INTO seats (performance_id, seat_no, price)
 SELECT %s, seat_no, %s FROM generate_series(%s::integer, %s) AS seat_no"""
+CREATE_PLANNED_SEATS = """
+INSERT INTO seats (performance_id, seat_no, price, blocked)
+SELECT %s, seat_no, price, seat_no = ANY (%s::integer[])
+FROM unnest(%s::integer[]) WITH ORDINALITY AS planned (price, seat_no)"""
 SAME_START = "Two dates of one concert start at the same time."
 CONCERT_OF = "SELECT concert_id FROM performances WHERE id = %s"
 LATELY_CLOSED = """
@@ -246,6 +285,37 @@ def find_performance(
     return fitting[0]
 
 
+def performance_of(performance_id: int, link: Connection) -> Performance:
+    """A performance by its number, as it is now.
+
+    Raises:
+        NotFound: there is none with this number.
+    """
+    row = (
+        link.execute(READ_PERFORMANCE, (performance_id,)).fetchone()
+        if 0 < performance_id <= LARGEST_ID
+        else None
+    )
+    if row is None:
+        raise NotFound("There is no such performance.")
+    return performance_from(row)
+
+
+def performance_lately(performance_id: int) -> Performance:
+    """The same, as this process read it at most ``REMEMBERED_SECONDS`` ago.
+
+    Raises:
+        NotFound: there is none with this number.
+    """
+    concert_id, _ = place_of_performance(performance_id)
+    return find_performance(concert_of(concert_id), performance_id=performance_id)
+
+
+def forget_concert(concert_id: int) -> None:
+    """Read a concert anew when it is asked for next: something of it has changed."""
+    part(Remembered).concerts.pop(concert_id, None)
+
+
 def place_of_performance(performance_id: int) -> tuple[int, str]:
     """Which concert a performance belongs to, and which room.
 
@@ -291,6 +361,19 @@ def is_behind(concert_id: int, room: str) -> bool:
         found = concert_of(concert_id).room
     rooms[concert_id] = (now + BELIEVED_SECONDS, found)
     return found == room
+
+
+def hall_of_performance(performance_id: int) -> int | None:
+    """The hall whose plan a performance has, which never changes; None for the usual hall.
+
+    Raises:
+        NotFound: there is no such performance.
+    """
+    known = part(Remembered).halls
+    if performance_id not in known:
+        with connection() as link:
+            known[performance_id] = performance_of(performance_id, link).hall_id
+    return known[performance_id]
 
 
 def require_on_sale(performance: Performance) -> None:
@@ -443,7 +526,7 @@ def read_concert(link: Connection, concert_id: int, *, drafts: bool = False) -> 
 def _with_performances(link: Connection, rows: Sequence[Any], drafts: bool) -> list[Concert]:
     found: dict[int, list[Performance]] = {row[0]: [] for row in rows}
     for row in link.execute(READ_PERFORMANCES, (list(found), drafts)).fetchall():
-        performance = Performance(*row)
+        performance = performance_from(row)
         found[performance.concert_id].append(performance)
     return [
         Concert(
@@ -483,23 +566,34 @@ def _create_performances(
 def _told(performances: Sequence[Performance]) -> list[dict[str, Any]]:
     """Dates as the audit log has them."""
     told = ("performance_id", "starts_at", "price", "capacity", "sales_open_at", "sales_close_at")
-    return [{name: getattr(one, name) for name in told} for one in performances]
+    of_plans = ("hall_id", "prices", "lone_seats")
+    return [
+        {name: getattr(one, name) for name in (*told, *(of_plans if one.hall_id else ()))}
+        for one in performances
+    ]
 
 
 def _create_performance(link: Connection, concert_id: int, new: NewDate) -> Performance:
     opens = new.sales_open_at or datetime.now(UTC)
     closes = new.sales_close_at or new.starts_at
-    check_date(new, opens, closes)
-    made = (concert_id, day_of(new.starts_at), new.starts_at, new.price, new.capacity)
+    plan, prices, capacity = check_date(new, opens, closes)
+    made = (concert_id, day_of(new.starts_at), new.starts_at, min(prices), capacity)
+    named = None if plan is None else list(prices)
     try:
         row = link.execute(
-            CREATE_PERFORMANCE, (*made, opens, closes, new.seat_limit, new.draft)
+            CREATE_PERFORMANCE,
+            (*made, opens, closes, new.hall_id, named, new.lone_seats, new.seat_limit, new.draft),
         ).fetchone()
     except psycopg.errors.UniqueViolation as error:
         raise BadRequest(SAME_START) from error
     assert row is not None
-    performance = Performance(*row)
-    link.execute(CREATE_SEATS, (performance.performance_id, new.price, 1, new.capacity))
+    performance = performance_from(row)
+    number = performance.performance_id
+    if plan is None:
+        link.execute(CREATE_SEATS, (number, performance.price, 1, capacity))
+    else:
+        each = [prices[category] for category in plan.categories_of_seats]
+        link.execute(CREATE_PLANNED_SEATS, (number, plan.blocked, each))
     return performance
 
 
@@ -508,18 +602,68 @@ def day_of(starts_at: datetime) -> dt.date:
     return starts_at.astimezone(part(Settings).zone).date()
 
 
-def check_date(new: NewDate, opens: datetime, closes: datetime) -> None:
-    """See that a date can be as it is wanted.
+def check_date(
+    new: NewDate, opens: datetime, closes: datetime
+) -> tuple[Plan | None, tuple[int, ...], int]:
+    """See that a date can be as it is wanted: the plan of its hall, its prices, and how many seats it has.
 
     Raises:
         BadRequest: a value is out of range.
     """
-    if not 1 <= new.capacity <= LARGEST_CAPACITY:
-        raise BadRequest(f"capacity is 1 to {LARGEST_CAPACITY}.")
-    if not 0 <= new.price <= HIGHEST_PRICE:
-        raise BadRequest(f"price is 0 to {HIGHEST_PRICE} won.")
+    _check_times(new, opens, closes)
     if new.seat_limit is not None and not 1 <= new.seat_limit <= MOST_SEATS_A_PERSON:
         raise BadRequest(f"seat_limit is 1 to {MOST_SEATS_A_PERSON}, or null.")
+    plan = None if new.hall_id is None else _plan_for(new.hall_id)
+    return plan, _prices_of(plan, new), _capacity_of(plan, new)
+
+
+def performance_from(row: Sequence[Any]) -> Performance:
+    """A performance as ``PERFORMANCE_COLUMNS`` gives it."""
+    performance = Performance(*row)
+    part(Remembered).halls[performance.performance_id] = performance.hall_id
+    prices, released = performance.prices, performance.released_seats
+    return replace(
+        performance,
+        prices=None if prices is None else tuple(prices),
+        released_seats=tuple(released),
+    )
+
+
+def _plan_for(hall_id: int) -> Plan:
+    try:
+        return halls.plan_of(hall_id)
+    except NotFound as error:
+        raise BadRequest(f"There is no hall {hall_id}.") from error
+
+
+def _prices_of(plan: Plan | None, new: NewDate) -> tuple[int, ...]:
+    """The price of each category; of a house without a plan, its one price."""
+    if (new.price is None) == (new.prices is None):
+        raise BadRequest("Give price, or prices for each category of the hall.")
+    if new.prices is not None and plan is None:
+        raise BadRequest("Only a hall has categories: give price.")
+    names = ["price"] if plan is None else [one.name for one in plan.categories]
+    given = dict.fromkeys(names, new.price) if new.prices is None else dict(new.prices)
+    if set(given) != set(names):
+        raise BadRequest(f"prices names each category of the hall: {', '.join(names)}.")
+    prices = tuple(price for name in names if (price := given[name]) is not None)
+    if not all(0 <= price <= HIGHEST_PRICE for price in prices):
+        raise BadRequest(f"price is 0 to {HIGHEST_PRICE} won.")
+    return prices
+
+
+def _capacity_of(plan: Plan | None, new: NewDate) -> int:
+    if plan is None:
+        capacity = USUAL_CAPACITY if new.capacity is None else new.capacity
+        if not 1 <= capacity <= LARGEST_CAPACITY:
+            raise BadRequest(f"capacity is 1 to {LARGEST_CAPACITY}.")
+        return capacity
+    if new.capacity not in (None, plan.capacity):
+        raise BadRequest(f"This hall has {plan.capacity} seats; leave capacity out.")
+    return plan.capacity
+
+
+def _check_times(new: NewDate, opens: datetime, closes: datetime) -> None:
     if any(moment.tzinfo is None for moment in (new.starts_at, opens, closes)):
         raise BadRequest("Times need an offset, such as 2026-12-24T19:00:00+09:00.")
     if any(not EARLIEST <= moment <= LATEST for moment in (new.starts_at, opens, closes)):

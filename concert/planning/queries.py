@@ -19,7 +19,7 @@ WHERE id = %(id)s RETURNING {CONCERT_COLUMNS}"""
 CHANGE_PERFORMANCE = f"""
 UPDATE performances SET date = %(date)s, starts_at = %(starts_at)s, price = %(price)s,
     capacity = %(capacity)s, sales_open_at = %(sales_open_at)s, sales_close_at = %(sales_close_at)s,
-    seat_limit = %(seat_limit)s, returns_until = %(returns_until)s, draft = %(draft)s,
+    category_prices = %(prices)s, lone_seats = %(lone_seats)s, seat_limit = %(seat_limit)s, returns_until = %(returns_until)s, draft = %(draft)s,
     row_seats = coalesce(row_seats, %(row_seats)s), version = version + 1
 WHERE id = %(id)s RETURNING {PERFORMANCE_COLUMNS}"""
 
@@ -40,6 +40,10 @@ SELECT EXISTS (SELECT 1 FROM reservations r JOIN payments y ON y.reservation_id 
 
 # What a seat costs from now on, but for those that are sold. Who holds one pays what the reservation says.
 PRICE_SEATS = "UPDATE seats SET price = %s WHERE performance_id = %s AND sold_at IS NULL"
+PRICE_PLANNED_SEATS = """
+UPDATE seats s SET price = planned.price
+FROM unnest(%s::integer[]) WITH ORDINALITY AS planned (price, seat_no)
+WHERE s.performance_id = %s AND s.seat_no = planned.seat_no AND s.sold_at IS NULL"""
 
 # Take seats away from the end: those that are free. And which of them somebody has.
 DROP_SEATS = """

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import psycopg
 import structlog
 
+from concert.catalogue.labels import category_prices, plan_of_performance
 from concert.catalogue.seating import row_length
 from concert.catalogue.service import (
     CONCERT_OF,
@@ -32,6 +33,7 @@ from concert.catalogue.service import (
     create_concert,
     day_of,
     list_concerts,
+    performance_from,
     read_concert,
 )
 from concert.ground import events
@@ -60,8 +62,8 @@ log = structlog.get_logger()
 OF_CONCERT = ("title", "venue", "room", "draft")
 OF_TEXTS = ("description", "artist", "age_limit", "running_minutes", "entry_minutes")
 OF_DATE = (
-    *("starts_at", "price", "capacity", "sales_open_at", "sales_close_at"),
-    *("seat_limit", "returns_until", "draft"),
+    *("starts_at", "price", "prices", "capacity", "sales_open_at", "sales_close_at"),
+    *("seat_limit", "lone_seats", "returns_until", "draft"),
 )
 MAY_BE_NOTHING = {
     *("age_limit", "running_minutes", "entry_minutes", "seat_limit", "returns_until"),
@@ -232,7 +234,7 @@ def change_performance(
         concert_id = _concert_of_date(link, performance_id)
         _lock(link, queries.LOCK_CONCERT, concert_id, "There is no such date.")
         row = _lock(link, queries.LOCK_PERFORMANCE, performance_id, "There is no such date.")
-        before = Performance(*row[1:])
+        before = performance_from(row[1:])
         if row[0] is not None:
             raise BadRequest("This date is cancelled; it stays as it is.")
         if version is not None and version != before.version:
@@ -241,7 +243,9 @@ def change_performance(
         if wanted == _of_date(before):
             return Changed(plan_of(concert_id))
         row_seats = _change_seats(link, before, wanted, tickets, effects)
-        asked = {**wanted, "date": day_of(wanted["starts_at"]), "row_seats": row_seats}
+        prices = None if wanted["prices"] is None else list(wanted["prices"])
+        day = day_of(wanted["starts_at"])
+        asked = {**wanted, "prices": prices, "date": day, "row_seats": row_seats}
         try:
             link.execute(queries.CHANGE_PERFORMANCE, {**asked, "id": performance_id})
         except psycopg.errors.UniqueViolation as error:
@@ -328,8 +332,18 @@ def _like(model: Performance, starts_at: datetime) -> NewDate:
         opens, closes = model.sales_open_at + later, model.sales_close_at + later
     except OverflowError as error:
         raise BadRequest("That is too far away.") from error
+    in_hall = model.hall_id is not None
     return NewDate(
-        starts_at, model.price, model.capacity, opens, closes, model.seat_limit, draft=True
+        starts_at,
+        None if in_hall else model.price,
+        model.capacity,
+        opens,
+        closes,
+        model.hall_id,
+        category_prices(model),
+        model.lone_seats,
+        model.seat_limit,
+        draft=True,
     )
 
 
@@ -384,12 +398,31 @@ def _checked_date(
     if closes is None or (follows and starts_at != before.starts_at):
         wanted["sales_close_at"] = closes = starts_at
         effects.append(Effect("sale_follows", until=starts_at))
-    asked = NewDate(starts_at, wanted["price"], wanted["capacity"], seat_limit=wanted["seat_limit"])
-    check_date(asked, wanted["sales_open_at"], closes)
+    plan, prices, _ = check_date(_asked(before, wanted, changes), wanted["sales_open_at"], closes)
+    wanted["price"], wanted["prices"] = min(prices), None if plan is None else prices
     until = wanted["returns_until"]
     if until is not None and (until.tzinfo is None or until > starts_at):
         raise BadRequest("returns_until has an offset, and is not after the start.")
     return wanted, effects
+
+
+def _asked(before: Performance, wanted: Mapping[str, Any], changes: Mapping[str, Any]) -> NewDate:
+    """The date as if it were to be made: in a hall one price is that of each category, as there."""
+    asked = NewDate(
+        wanted["starts_at"],
+        wanted["price"],
+        wanted["capacity"],
+        hall_id=before.hall_id,
+        lone_seats=wanted["lone_seats"],
+        seat_limit=wanted["seat_limit"],
+    )
+    if "price" in changes and "prices" in changes:
+        raise BadRequest("Give price, or prices for each category of the hall.")
+    if "prices" in changes:
+        return replace(asked, price=None, prices=changes["prices"])
+    if before.hall_id is None or "price" in changes:
+        return asked
+    return replace(asked, price=None, prices=category_prices(before))
 
 
 def _change_seats(
@@ -418,8 +451,13 @@ def _change_seats(
             left = link.execute(queries.IN_USE, (number, wanted["capacity"])).fetchall()
             raise SeatsInUse([row[0] for row in left])
         effects.append(Effect("seats_removed", -more))
-    if wanted["price"] != before.price:
-        link.execute(queries.PRICE_SEATS, (wanted["price"], number))
+    if (wanted["price"], wanted["prices"]) != (before.price, before.prices):
+        plan = plan_of_performance(before)
+        if plan is None:
+            link.execute(queries.PRICE_SEATS, (wanted["price"], number))
+        else:
+            each = [wanted["prices"][category] for category in plan.categories_of_seats]
+            link.execute(queries.PRICE_PLANNED_SEATS, (each, number))
         if sold:
             effects.append(Effect("price_kept", sold))
         if held:

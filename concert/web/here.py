@@ -17,6 +17,7 @@ LONGEST = 500
 # The page to which each form belongs, and what of the form or its address that page asks for.
 PAGE_OF_FORM: dict[str, tuple[str, tuple[str, ...]]] = {
     "waiting_room.join": ("waiting_room.room", ("concert",)),
+    "waiting_room.here": ("waiting_room.room", ("concert",)),
     "waiting_room.leave": ("waiting_room.room", ("concert",)),
     "seats.hold": ("seats.choose", ("performance",)),
     "seats.best": ("seats.choose", ("performance",)),

@@ -493,10 +493,10 @@ def _new_date(typed: Mapping[str, str], faults: Faults) -> NewDate | None:
     return NewDate(
         starts_at,
         price,
-        numbers["capacity"] or USUAL_CAPACITY,
+        numbers["capacity"],
         moments["sales_open_at"],
         moments["sales_close_at"],
-        numbers["seat_limit"],
+        seat_limit=numbers["seat_limit"],
         # A new concert is a draft as a whole; a date that is added may be one by itself.
         draft=bool(typed.get("draft")) and "title" not in typed,
     )

@@ -103,7 +103,7 @@ def calendar(visit_id: UUID) -> Response:
         f"{visit_id}@{request.host}",
         visit.concert,
         visit.performance,
-        seat_names(visit.seat_nos, visit.performance.capacity),
+        seat_names(visit.seat_nos, visit.performance),
         visit.tickets[0].paid_at,
         url_for("tickets.show", visit_id=visit_id, _external=True),
     )

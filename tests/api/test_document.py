@@ -28,6 +28,11 @@ TABLE = {
     "/v1/concerts/{concert_id}/seats": {"get": 200},
     "/v1/concerts/{concert_id}/seats/{seat_no}/reservations": {"post": 200},
     "/v1/concerts/{concert_id}/reservations": {"post": 200},
+    "/v1/concerts/{concert_id}/best-seats": {"post": 200},
+    "/v1/halls": {"get": 200, "post": 201},
+    "/v1/halls/{hall_id}": {"get": 200},
+    "/v1/performances/{performance_id}/plan": {"get": 200},
+    "/v1/performances/{performance_id}/seats": {"patch": 200},
     "/v1/reservations": {"get": 200},
     "/v1/reservations/{reservation_id}": {"get": 200, "delete": 204},
     "/v1/charges": {"get": 200, "patch": 200},
@@ -121,6 +126,7 @@ def test_every_call_has_a_summary_a_token_and_the_answers_that_any_call_has(
         ("get", "/v1/concerts/{concert_id}"),
         ("get", "/v1/rooms/{slug}"),
         ("get", "/v1/tickets/keys"),
+        ("get", "/v1/performances/{performance_id}/plan"),
     }
     names = set()
     for path, operations in document["paths"].items():
