@@ -52,5 +52,8 @@ def row_label(index: int) -> str:
 
 
 def row_of(seat_no: int, capacity: int, row_seats: int | None = None) -> Row:
-    """The row in which a seat stands."""
-    return rows_of(capacity, row_seats)[(seat_no - 1) // (row_seats or row_length(capacity))]
+    """The row in which a seat stands, though the house may have been enlarged since it was read."""
+    length = row_seats or row_length(capacity)
+    index = (seat_no - 1) // length
+    start = index * length + 1
+    return Row(row_label(index), range(start, min(start + length, max(capacity, seat_no) + 1)))

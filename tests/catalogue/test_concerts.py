@@ -25,7 +25,10 @@ DATE = {
     "prices",
     "plan",
     "lone_seats",
+    "seat_limit",
+    "returns_until",
 }
+TEXTS = {"description", "artist", "age_limit", "running_minutes", "entry_minutes"}
 
 
 def listed(sale: Sale, concert: int) -> dict[str, Any]:
