@@ -9,7 +9,9 @@ from flask_openapi3 import OpenAPI
 from concert.api import (
     accounts,
     catalogue,
+    cockpit,
     halls,
+    images,
     openapi,
     organiser,
     payments,
@@ -40,7 +42,9 @@ FEATURES = (
     organiser,
     staff,
     rooms,
+    cockpit,
     halls,
+    images,
     planning,
 )
 

@@ -193,6 +193,8 @@ READ_CONCERT = f"SELECT {CONCERT_COLUMNS} FROM concerts WHERE id = %s AND (NOT d
 READ_PERFORMANCES = f"""
 SELECT {PERFORMANCE_COLUMNS} FROM performances
 WHERE concert_id = ANY(%s) AND (NOT draft OR %s) ORDER BY starts_at, id"""
+CONCERTS_BEHIND = f"""
+SELECT {CONCERT_COLUMNS} FROM concerts WHERE room_slug = %s AND (NOT draft OR %s) ORDER BY id DESC"""
 READ_PERFORMANCE = f"SELECT {PERFORMANCE_COLUMNS} FROM performances WHERE id = %s"
 LIST_CONCERTS = f"""
 SELECT {CONCERT_COLUMNS} FROM concerts
@@ -361,6 +363,13 @@ def is_behind(concert_id: int, room: str) -> bool:
         found = concert_of(concert_id).room
     rooms[concert_id] = (now + BELIEVED_SECONDS, found)
     return found == room
+
+
+def concerts_behind(slug: str) -> list[Concert]:
+    """The concerts behind a room with their dates, the newest first."""
+    with connection() as link:
+        rows = link.execute(CONCERTS_BEHIND, (slug, False)).fetchall()
+        return _with_performances(link, rows, False)
 
 
 def hall_of_performance(performance_id: int) -> int | None:

@@ -251,7 +251,7 @@ def change_performance(
         except psycopg.errors.UniqueViolation as error:
             raise BadRequest(SAME_START) from error
         told = (_of_date(before), wanted)
-        _record(link, actor, "change_date", "date", performance_id, *told, reason)
+        _record(link, actor, "change_date", "performance", performance_id, *told, reason)
         concert = read_concert(link, concert_id, drafts=True)
     _tell(concert, {concert.room}, [performance_id])
     return Changed(plan_of(concert_id), tuple(effects))

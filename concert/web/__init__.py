@@ -9,6 +9,8 @@ from concert.web import (
     assets,
     catalogue,
     checkout,
+    cockpit,
+    covers,
     door,
     formats,
     greeting,
@@ -17,6 +19,7 @@ from concert.web import (
     me,
     organiser,
     planning,
+    reports,
     seats,
     staff,
     staff_door,
@@ -28,7 +31,19 @@ from concert.web.errors import answer_error
 
 # Each has a blueprint called ``pages``, made by ``door.new_pages``.
 FEATURES = (
-    *(catalogue, waiting_room, seats, checkout, live, wallet, tickets, me, staff, organiser),
+    catalogue,
+    covers,
+    waiting_room,
+    seats,
+    checkout,
+    live,
+    wallet,
+    tickets,
+    me,
+    staff,
+    organiser,
+    cockpit,
+    reports,
     planning,
 )
 
@@ -44,5 +59,6 @@ def register(app: Flask, settings: Settings) -> None:
     staff_door.init_staff_door(app)
     live.init_live(app)
     greeting.init_greeting(app)
+    covers.init_looks(app)
     for feature in FEATURES:
         app.register_blueprint(feature.pages)

@@ -209,6 +209,13 @@ EXPLAINED: dict[str, Explained] = {
         _("Choose another name, so that everybody knows who is meant."),
         ("back",),
     ),
+    "changed_meanwhile": Explained(
+        _("Somebody else was quicker"),
+        _(
+            "It was changed meanwhile, so nothing was done now. Go back, look again, and decide anew."
+        ),
+        ("back",),
+    ),
     "edit_conflict": Explained(
         _("Somebody else has changed this meanwhile"),
         _("Nothing of yours was saved. Open the page again: it shows how it is now."),

@@ -5,7 +5,7 @@ holds nothing of one. `version` counts changes, so that of two people who edit a
 second is told. `performance_changes` is what owners of tickets are told of.
 
 Revision: 0011
-After: 0007
+After: 0014
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = '0011'
-down_revision = '0007'
+down_revision = '0014'
 branch_labels = None
 depends_on = None
 
