@@ -88,7 +88,9 @@ def _run(
             if settings.metrics:
                 os.environ.update(emptied(instance.directory / "metrics"))
             supervisor = Supervisor(
-                parts(settings, instance.environment["REDIS_URL"]), directory=directory, write=_say
+                parts(settings, settings.jobs_redis_url or instance.environment["REDIS_URL"]),
+                directory=directory,
+                write=_say,
             )
             supervisor.start()
             _wait_until_healthy(settings, supervisor)

@@ -164,7 +164,13 @@ def tell_moved(
         Unavailable: Redis cannot be reached; the next count makes it good.
     """
     user = b"" if user_id is None else user_id.bytes
-    MOVED.run(room_keys(slug), (kind, seats, user, held_until_ms, *(fact or ())))
+    alone = fact is not None and not redis().speaks_in_scripts
+    told = () if fact is None or alone else fact
+    MOVED.run(room_keys(slug), (kind, seats, user, held_until_ms, *told))
+    if fact is not None and alone:
+        # In a cluster the channel may be another server's.
+        with unavailable_on_failure():
+            redis().publish(*fact)
 
 
 @lru_cache(maxsize=1024)
