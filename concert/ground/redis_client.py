@@ -163,6 +163,10 @@ class Client(Redis):
         """A client for each server; this one is the only one."""
         return (self,)
 
+    def server_of(self, key: str) -> Client:
+        """The client of the server that has a key."""
+        return self
+
     def outages(self) -> list[Outage]:
         """What is known of each server's silence."""
         return [self._pool.outage]

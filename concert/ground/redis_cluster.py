@@ -97,6 +97,10 @@ class ClusterClient(Client):
         """A client for each server that has slots."""
         return [self.client_of(one) for one in self.known().servers]
 
+    def server_of(self, key: str) -> Client:
+        """The client of the server that has a key."""
+        return self.owner_of(slot_of_key(key))
+
     def outages(self) -> list[Outage]:
         """What is known of the silence of each server."""
         return [one for client in list(self._clients.values()) for one in client.outages()]
