@@ -33,6 +33,8 @@ class Instance:
         self.settings = settings
         self.directory = settings.data_dir.absolute()
         self.servers: list[EmbeddedServer] = []
+        # What leads to the servers, and all that processes are told.
+        self.urls: Environment = {}
         self.environment: Environment = {}
         self._lock = FileLock(self.directory / "lock")
 
@@ -73,19 +75,15 @@ class Instance:
             self.servers.append(redis)
             redis.start()
             redis_url = redis.url
-        self.environment = {
-            "DATABASE_URL": database_url,
-            "REDIS_URL": redis_url,
-            **keys_environment(self.settings),
-        }
+        self.urls = {"DATABASE_URL": database_url, "REDIS_URL": redis_url}
+        self.environment = {**self.urls, **keys_environment(self.settings)}
 
     def announce(self, address: str) -> None:
         """Let other commands find this instance. ``address`` is where the web part listens."""
         facts = {
             "pid": os.getpid(),
             "address": address,
-            "database_url": self.environment["DATABASE_URL"],
-            "redis_url": self.environment["REDIS_URL"],
+            "urls": self.urls,
         }
         _write_privately(self._announcement, json.dumps(facts))
 
@@ -93,7 +91,7 @@ class Instance:
         """The environment of the instance that runs here, or None when it is not (yet) up."""
         try:
             facts = json.loads(self._announcement.read_text())
-            urls = {"DATABASE_URL": facts["database_url"], "REDIS_URL": facts["redis_url"]}
+            urls: Environment = dict(facts["urls"])
         except (FileNotFoundError, ValueError, KeyError):
             return None
         # An owner that died leaves its announcement behind.
@@ -207,15 +205,20 @@ def keys_environment(settings: Settings) -> Environment:
         LocalError: a key's file cannot be read or written.
     """
     directory = settings.data_dir.absolute()
-    secret_keys = settings.secret_keys or (_kept_key(directory / "secret_key"),)
+    secret_keys = settings.secret_keys or (kept_key(directory / "secret_key"),)
     return {
         "CONCERT_SECRET_KEYS": ",".join(secret_keys),
-        "CONCERT_ORGANISER_KEY": settings.organiser_key or _kept_key(directory / "organiser_key"),
+        "CONCERT_ORGANISER_KEY": settings.organiser_key or kept_key(directory / "organiser_key"),
         "CONCERT_DATA_DIR": str(directory),
     }
 
 
-def _kept_key(path: Path) -> str:
+def kept_key(path: Path) -> str:
+    """A random key that is kept in this file, and made on first use.
+
+    Raises:
+        LocalError: the file cannot be read or written.
+    """
     make_data_directory(path.parent)
     try:
         with contextlib.suppress(FileExistsError):

@@ -41,6 +41,7 @@ def up(
     *,
     parts: Callable[[Settings, str], tuple[Part, ...]] = local_parts,
     directory: Path | None = None,
+    instance: type[Instance] = Instance,
 ) -> int:
     """Run the service until a signal (SIGINT, SIGTERM, SIGHUP), then stop all of it.
 
@@ -49,7 +50,8 @@ def up(
 
     Args:
         prepare: migrates and seeds; called once, when the servers answer.
-        parts: makes the processes to run; the second argument is the Redis URL.
+        parts: makes the processes to run; the second argument is the URL of the jobs' Redis.
+        instance: which servers there are.
         directory: the processes' working directory; by default where ``app.py`` is.
 
     Returns:
@@ -58,7 +60,8 @@ def up(
     """
     with _StopSignals() as signals:
         try:
-            _run(settings, prepare, parts, directory or _project_directory(), signals)
+            made = instance(settings)
+            _run(made, prepare, parts, directory or _project_directory(), signals)
         except _StopRequested:
             pass
         except LocalError as error:
@@ -68,13 +71,13 @@ def up(
 
 
 def _run(
-    settings: Settings,
+    instance: Instance,
     prepare: Callable[[], None],
     parts: Callable[[Settings, str], tuple[Part, ...]],
     directory: Path,
     signals: _StopSignals,
 ) -> None:
-    instance = Instance(settings)
+    settings = instance.settings
     supervisor: Supervisor | None = None
     with _claimed_port(settings.host, settings.port):
         try:
@@ -88,7 +91,7 @@ def _run(
             if settings.metrics:
                 os.environ.update(emptied(instance.directory / "metrics"))
             supervisor = Supervisor(
-                parts(settings, settings.jobs_redis_url or instance.environment["REDIS_URL"]),
+                parts(settings, _url_of_jobs(instance)),
                 directory=directory,
                 write=_say,
             )
@@ -109,6 +112,11 @@ def _run(
             # What was being started in the very moment of the signal, and is on no list.
             for child in psutil.Process().children():
                 end_session(child.pid)
+
+
+def _url_of_jobs(instance: Instance) -> str:
+    known = instance.environment
+    return instance.settings.jobs_redis_url or known.get("JOBS_REDIS_URL") or known["REDIS_URL"]
 
 
 def _claim_directory(instance: Instance) -> None:
