@@ -51,7 +51,7 @@ class Crowd:
                 self._ask(connection, "GET", "/v1/enqueues", self.place)
                 # The proxy sends no POST again that it had sent, and neither does this client.
                 self._ask(connection, "POST", "/v1/enqueues", user, body)
-                time.sleep(0.005)
+                time.sleep(0.02)
         finally:
             connection.close()
 
@@ -91,11 +91,11 @@ def test_no_request_is_lost_while_webs_are_replaced_one_after_the_other(
     with crowd:
         for name, port in stack.web_ports.items():
             before = crowd.answers
-            wait_until(lambda: crowd.answers > before + 50, seconds=30, what="they are at it")  # noqa: B023
+            wait_until(lambda: crowd.answers > before + 50, seconds=60, what="they are at it")  # noqa: B023
             # As a container is stopped: SIGTERM, and time to finish.
             stack.processes.pop(name).end()
             web = stack.start(name, CONCERT_LOG_LEVEL="info")
             wait_until_served(stack.processes.values(), port, "/readyz")
             # The proxy tries it again when the two seconds are over for which it left it alone.
-            wait_until(lambda: web.said("/v1/enqueues"), seconds=30, what="the proxy uses it")  # noqa: B023
+            wait_until(lambda: web.said("/v1/enqueues"), seconds=60, what="the proxy uses it")  # noqa: B023
     assert crowd.lost == []
