@@ -35,10 +35,12 @@ from concert.ground.settings import Settings, load_settings
 from concert.ground.signing import init_signing
 from concert.ground.streams import init_streams
 from concert.ground.tracing import init_tracing
+from concert.halls.service import init_halls
 from concert.overview.figures import init_readings
 from concert.overview.lately import init_overview
 from concert.reservations.service import init_reservations
 from concert.reservations.snapshots import init_snapshots
+from concert.tickets.keys import init_ticket_keys
 from concert.waiting_room.watch import init_place_watch
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -110,10 +112,12 @@ def create_app(settings: Settings | None = None) -> ConcertApp:
     init_fanout(app, settings)
     init_events(app)
     init_limits(app, settings)
+    init_halls(app)
     init_catalogue(app)
     init_place_watch(app)
     init_reservations(app)
     init_snapshots(app)
+    init_ticket_keys(app, settings)
     init_overview(app)
     init_readings(app)
     app.register_blueprint(health)

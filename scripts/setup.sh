@@ -119,7 +119,7 @@ layer() {
 
 install_test_tools() {
     local missing=()
-    command -v chromium >/dev/null || missing+=(chromium)
+    command -v chromium-headless-shell chromium >/dev/null || missing+=(chromium-headless-shell)
     # Debian keeps it where only root's PATH leads.
     PATH=$PATH:/usr/sbin command -v nginx >/dev/null || missing+=(nginx)
     PATH=$PATH:/usr/sbin command -v pgbouncer >/dev/null || missing+=(pgbouncer)

@@ -9,12 +9,15 @@ from flask_openapi3 import OpenAPI
 from concert.api import (
     accounts,
     catalogue,
+    halls,
     openapi,
     organiser,
     payments,
+    refunds,
     reservations,
     rooms,
     staff,
+    tickets,
     waiting_room,
     wallet,
 )
@@ -31,9 +34,12 @@ FEATURES = (
     reservations,
     wallet,
     payments,
+    refunds,
+    tickets,
     organiser,
     staff,
     rooms,
+    halls,
 )
 
 
@@ -50,6 +56,7 @@ def register(app: OpenAPI) -> None:
     app.paths.update(paths)
     app.register_blueprint(openapi.documents)
     keep(app, openapi.ApiDocument())
+    keep(app, halls.WrittenPlans())
 
 
 def open_express_door(app: OpenAPI) -> None:

@@ -121,6 +121,30 @@ class NotFound(DomainError):
 # Too late, or too little.
 
 
+class TicketVoid(DomainError):
+    """The ticket was refunded, handed on, or is void for another reason."""
+
+    code = "ticket_void"
+    status = 409
+    title = "The ticket is void"
+
+
+class TicketUsed(DomainError):
+    """Somebody has entered with the ticket already."""
+
+    code = "ticket_used"
+    status = 409
+    title = "The ticket is used"
+
+
+class HandingOnClosed(DomainError):
+    """The organiser does not let tickets of this date be handed on, or no longer."""
+
+    code = "handing_on_closed"
+    status = 409
+    title = "Tickets cannot be handed on now"
+
+
 class InsufficientBalance(DomainError):
     """``missing`` is how many won are lacking."""
 
@@ -159,6 +183,19 @@ class NotTogether(DomainError):
     def __init__(self, count: int) -> None:
         super().__init__(f"There are no {count} free seats side by side.")
         self.count = count
+
+
+class LoneSeat(DomainError):
+    """``seat_nos`` are the seats that would be left alone between others, where it need not be."""
+
+    code = "lone_seat"
+    status = 409
+    title = "A single seat would be left"
+
+    def __init__(self, seat_nos: Sequence[int]) -> None:
+        named = ", ".join(str(number) for number in seat_nos)
+        super().__init__(f"This would leave a single seat between others: {named}.")
+        self.seat_nos = tuple(seat_nos)
 
 
 class SeatLimit(DomainError):
@@ -223,6 +260,23 @@ class AlreadyPaid(DomainError):
     code = "already_paid"
     status = 409
     title = "This is paid already"
+
+
+class RefundNotPossible(DomainError):
+    """``why`` says it for programs and pages: which rule stands against giving the money back.
+
+    ``gone`` (given back already, or never part of it), ``full`` (the wallet would hold too much),
+    ``used`` (somebody has entered with the ticket), ``late`` (the time to give it back is over, or
+    there is none).
+    """
+
+    code = "refund_not_possible"
+    status = 409
+    title = "The money cannot be given back"
+
+    def __init__(self, why: str, message: str) -> None:
+        super().__init__(message)
+        self.why = why
 
 
 class NameTaken(DomainError):

@@ -1,8 +1,8 @@
 """The seats behind a room: counted by PostgreSQL, kept by Redis beside the line, told with every place.
 
 A room lets people in only while a seat is free for them, so the count has to be where people are
-let in. The tick counts every room's seats in one statement and hands them to Redis; what is held,
-given back and sold until the next count is told there as a fact, once it is committed. So joining
+let in. The tick counts every room's seats in one statement and hands them to Redis; what is held
+and given back until the next count is told there as a fact, once it is committed. So joining
 and asking find the figures in the one call that they make anyway.
 """
 
@@ -20,8 +20,8 @@ from concert.waiting_room.keys import room_keys
 from concert.waiting_room.scripts import COUNTED, MOVED
 
 SeatsState = Literal["open", "all_held", "sold_out", "ended"]
-Moved = Literal["taken", "given", "sold"]
-FACTS: tuple[Moved, ...] = ("taken", "given", "sold")
+Moved = Literal["taken", "given"]
+FACTS: tuple[Moved, ...] = ("taken", "given")
 
 # Of every room: whether it is in front of any date at all, and of any whose sale is open or to come; of
 # those dates the seats that are free, held and sold; the free ones that can be held now; and who
@@ -37,11 +37,12 @@ WITH dates AS MATERIALIZED (
     SELECT s.performance_id, count(*) FILTER (WHERE s.sold_at IS NOT NULL) AS sold,
         count(*) FILTER (WHERE s.sold_at IS NULL AND s.held_until > statement_timestamp()) AS held,
         count(*) AS seats
-    FROM seats s WHERE s.performance_id IN (SELECT id FROM dates) GROUP BY s.performance_id
+    FROM seats_for_sale s WHERE s.performance_id IN (SELECT id FROM dates) GROUP BY s.performance_id
 ), behind AS (
+    -- A date whose seats are all blocked is a date, too.
     SELECT d.room_slug, sum(n.seats - n.sold - n.held) AS free, sum(n.held) AS held, sum(n.sold) AS sold,
         coalesce(sum(n.seats - n.sold - n.held) FILTER (WHERE d.on_sale), 0) AS bookable
-    FROM dates d JOIN counted n ON n.performance_id = d.id GROUP BY d.room_slug
+    FROM dates d LEFT JOIN counted n ON n.performance_id = d.id GROUP BY d.room_slug
 ), holders AS (
     SELECT c.room_slug, r.user_id, max(r.held_until) AS held_until
     FROM reservations r JOIN performances p ON p.id = r.performance_id JOIN concerts c ON c.id = p.concert_id
@@ -156,7 +157,7 @@ def tell_moved(
     held_until_ms: int = 0,
     fact: tuple[str, bytes] | None = None,
 ) -> None:
-    """Tell Redis that seats behind a room were taken, given back or sold; the database has committed by then.
+    """Tell Redis that seats behind a room were taken or given back; the database has committed by then.
 
     Whoever took them holds them until ``held_until_ms``. A ``fact`` for a channel goes out with it.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +12,8 @@ from uuid import UUID
 from flask import Flask, Response, render_template, request, url_for
 from markupsafe import Markup
 
-from concert.catalogue.seating import nearest_free, rows_of
+from concert.catalogue.labels import layout_of_performance, plan_of_performance
+from concert.catalogue.seating import rows_of
 from concert.catalogue.service import (
     Concert,
     Performance,
@@ -21,6 +23,7 @@ from concert.catalogue.service import (
 )
 from concert.ground.errors import (
     BadRequest,
+    LoneSeat,
     NotAdmitted,
     NotFound,
     NotTogether,
@@ -34,13 +37,16 @@ from concert.ground.fanout import Fact
 from concert.ground.parts import part
 from concert.ground.settings import Settings
 from concert.ground.streams import encoded
+from concert.halls.best import nearest_free
 from concert.overview.sales import sale_of
 from concert.reservations.service import (
+    SEAT_STATES,
     STATES,
     Reservation,
     SeatState,
     hold_best_seats,
     hold_seats,
+    lone_seats_of,
     reservations_of,
     seat_prices,
 )
@@ -109,10 +115,16 @@ def hold(concert_id: int, date: str) -> Response:
     visit = _visit(concert)
     if visit is None:
         return go_to(room_url(concert.room, concert))
+    alone = [] if request.form.get("anyway") else _left_alone(performance, wanted)
+    if alone:
+        return _page(concert, performance, visit, wanted=wanted, alone=alone, status=409)
     try:
         held = hold_seats(visit.token, concert.room, performance, wanted)
     except SalesNotOpen:
         return _ended(concert, performance, visit, 400)
+    except LoneSeat as lone:
+        more: dict[str, Any] = {"alone": lone.seat_nos, "refused": lone.code}
+        return _page(concert, performance, visit, wanted=wanted, status=409, **more)
     except SeatTaken as taken:
         return _page(concert, performance, visit, wanted=wanted, lost=taken.seat_nos, status=409)
     except (SeatLimit, BadRequest) as refused:
@@ -133,7 +145,7 @@ def best(concert_id: int, date: str) -> Response:
     if visit is None:
         return go_to(room_url(concert.room, concert))
     try:
-        held = hold_best_seats(visit.token, concert.room, performance, count)
+        held = hold_best_seats(visit.token, concert.room, performance, count, **_wish())
     except SalesNotOpen:
         return _ended(concert, performance, visit, 400)
     except (NotTogether, SeatLimit) as refused:
@@ -174,6 +186,7 @@ def _page(
     *,
     wanted: Sequence[int] = (),
     lost: Sequence[int] = (),
+    alone: Sequence[int] = (),
     refused: str = "",
     status: int = 200,
 ) -> Response:
@@ -184,11 +197,7 @@ def _page(
     user_id = visit.token.user_id
     free = [seat_no for seat_no, letter in enumerate(reading.letters, 1) if letter == "a"]
     kept = [seat_no for seat_no in wanted if seat_no in free]
-    offered = (
-        [seat for seat in nearest_free(set(free) - set(kept), lost, performance.capacity)]
-        if lost
-        else []
-    )
+    offered = _instead(performance, reading, lost, kept) if lost else []
     marks: dict[str, Any] = {"chosen": kept + offered, "lost": list(lost), "offered": offered}
     shown: dict[str, Any] = {
         "concert": concert,
@@ -198,6 +207,8 @@ def _page(
         "state": "open" if free else "all_held" if "h" in reading.letters else "sold_out",
         "others": [one for one in concert.bookable(datetime.now(UTC)) if one != performance],
         "refused": refused,
+        "alone": list(alone),
+        "best_of": _best_of(performance, reading),
         "limit": part(Settings).max_seats_per_user,
         "visit": visit,
         "map_url": map_url(concert, performance),
@@ -208,6 +219,56 @@ def _page(
     return private(render("seats/page.html", status, **shown))
 
 
+def _wish() -> dict[str, Any]:
+    """What the form says of the best seats, beside how many."""
+    return {
+        "category": request.form.get("category") or None,
+        "wheelchair": bool(request.form.get("wheelchair")),
+    }
+
+
+def _left_alone(performance: Performance, wanted: Sequence[int]) -> list[int]:
+    """The single seats that a choice would leave, where pages only say so (``advise``)."""
+    in_range = wanted and all(1 <= seat_no <= performance.capacity for seat_no in wanted)
+    if performance.lone_seats != "advise" or not in_range:
+        return []
+    [reading] = seats_lately([performance.performance_id])
+    return lone_seats_of(performance, wanted, reading.letters)
+
+
+def _best_of(performance: Performance, reading: Reading) -> dict[str, Any] | None:
+    """What the best seats can be asked for in a hall with a plan: its categories, wheelchairs' places."""
+    plan = plan_of_performance(performance)
+    if plan is None or performance.prices is None:
+        return None
+    free = reading.shown.get("free by category")
+    if free is None:
+        each = zip(plan.categories_of_seats, reading.letters, strict=True)
+        free = reading.shown["free by category"] = Counter(
+            category for category, letter in each if letter == "a"
+        )
+    return {
+        "categories": [
+            {"name": category.name, "price": price, "free": free[index]}
+            for index, (category, price) in enumerate(
+                zip(plan.categories, performance.prices, strict=True)
+            )
+        ],
+        "wheelchairs": plan.has_wheelchairs,
+        "asked": request.values.get("category", ""),
+    }
+
+
+def _instead(
+    performance: Performance, reading: Reading, lost: Sequence[int], kept: Sequence[int]
+) -> list[int]:
+    """The free seats that are nearest to those that were lost, beside those that are kept."""
+    letters = list(reading.letters)
+    for seat_no in kept:
+        letters[seat_no - 1] = "k"
+    return list(nearest_free(layout_of_performance(performance), "".join(letters), lost))
+
+
 def _map(performance: Performance, reading: Reading, user_id: UUID, **marks: Any) -> Markup:
     """The seat map; as nobody's own and without marks it is drawn once for each reading and language."""
     is_anybodys = not reading.own_seats(user_id) and not any(marks.values())
@@ -216,7 +277,7 @@ def _map(performance: Performance, reading: Reading, user_id: UUID, **marks: Any
         letters = reading.letters_for(user_id)
         prices = seat_prices(performance.performance_id)
         seats = {
-            number: SeatState(number, price, STATES[letter.lower()], letter.isupper())
+            number: SeatState(number, price, SEAT_STATES[letter.lower()], letter.isupper())
             for number, (letter, price) in enumerate(zip(letters, prices, strict=True), 1)
         }
         drawn = Markup(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
+from collections.abc import Callable
 from itertools import groupby
 
 from playwright.sync_api import expect
@@ -29,13 +31,23 @@ addEventListener("DOMContentLoaded", () => {
 """
 # Chromium without a screen has no tab in the background; the page is told what it would be told.
 CAN_BE_HIDDEN = """
-let isHidden = false;
+let isHidden = window.name === "hidden";
 Object.defineProperty(Document.prototype, "hidden", { get: () => isHidden });
 Object.defineProperty(Document.prototype, "visibilityState", { get: () => isHidden ? "hidden" : "visible" });
 window.addEventListener("hide-or-show", (event) => {
   isHidden = event.detail;
   document.dispatchEvent(new Event("visibilitychange"));
 });
+"""
+PICTURE = "document.getElementById('crowd').toDataURL()"
+DRAWN = """() => {
+  const canvas = document.getElementById("crowd");
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  return canvas.width > 300 && data.some((value) => value > 0);
+}"""
+A_LONG_LINE = """
+document.querySelector("[data-told=behind]").textContent = "12,345";
+document.querySelector(".place").dataset.position = "2000";
 """
 HIDE = 'dispatchEvent(new CustomEvent("hide-or-show", { detail: true }))'
 SHOW = 'dispatchEvent(new CustomEvent("hide-or-show", { detail: false }))'
@@ -99,6 +111,29 @@ def test_a_place_is_shown_as_it_is_while_people_ahead_leave(hall: Hall, visitor:
         ahead.pop().call("DELETE", "/v1/enqueues")
         visitor.sees_place(place)
     assert behind.place().json["position"] == 2
+
+
+def test_the_line_is_drawn_with_oneself_in_it_and_stands_still_for_whoever_wants_that(
+    hall: Hall, open_browser: OpenBrowser
+) -> None:
+    hall.set(capacity=1)
+    somebody_inside = hall.fan_inside()
+    visitor = open_browser(reduced_motion="reduce")
+    visitor.stand_in_line(hall, 1)
+    until(visitor, lambda: visitor.page.evaluate(DRAWN))
+    picture = visitor.page.evaluate(PICTURE)
+    # What moves is drawn every tenth of a second.
+    visitor.page.wait_for_timeout(400)
+    assert visitor.page.evaluate(PICTURE) == picture
+    visitor.page.emulate_media(reduced_motion="no-preference")
+    until(visitor, lambda: visitor.page.evaluate(PICTURE) != picture)
+    scale = visitor.page.locator("#crowd-scale")
+    expect(scale).to_be_hidden()
+    # A long line: each dot is several people, and the page says how many.
+    visitor.page.evaluate(A_LONG_LINE)
+    expect(scale).to_have_text(re.compile(r"One dot is about \d+ people\."))
+    somebody_inside.call("DELETE", "/v1/enqueues")
+    visitor.is_taken_in(hall)
 
 
 def test_a_missed_turn_is_said_plainly_with_one_button_to_line_up_again(
@@ -174,7 +209,19 @@ def test_a_tab_in_the_background_says_in_its_title_that_it_is_its_turn(
     hall.set(capacity=1)
     somebody_inside = hall.fan_inside()
     visitor.context.add_init_script(CAN_BE_HIDDEN)
+    said_here: list[str] = []
+    visitor.page.on(
+        "request", lambda asked: asked.url.endswith("/here") and said_here.append(asked.url)
+    )
     visitor.stand_in_line(hall, 1)
+    until(visitor, lambda: len(said_here) == 1)
+    # Nobody is in front of a page in the background; as soon as somebody is, it says so, once.
+    visitor.page.evaluate("window.name = 'hidden'")
+    visitor.page.reload()
+    visitor.sees_connection("live")
+    assert len(said_here) == 1
+    visitor.page.evaluate(SHOW)
+    until(visitor, lambda: len(said_here) == 2)
     icon = visitor.page.locator("link[data-turn]").get_attribute("href")
     visitor.page.evaluate(HIDE)
     somebody_inside.call("DELETE", "/v1/enqueues")
@@ -182,6 +229,14 @@ def test_a_tab_in_the_background_says_in_its_title_that_it_is_its_turn(
     assert visitor.page.locator("link[data-turn]").get_attribute("href") != icon
     visitor.page.evaluate(SHOW)
     visitor.is_taken_in(hall)
+
+
+def until(visitor: Visitor, holds: Callable[[], bool]) -> None:
+    """Wait for something that the page's own events tell."""
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline
+        visitor.page.wait_for_timeout(20)  # in which Playwright hears the page
 
 
 def test_whoever_lines_up_before_the_doors_open_sees_when_and_is_taken_in_then(

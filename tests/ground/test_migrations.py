@@ -117,7 +117,8 @@ def test_a_hundred_thousand_seats_that_are_held_go_up_and_down_as_they_are(
     def seats() -> list[tuple[int, str]]:
         with connection() as link:
             return link.execute(
-                "SELECT count(*), md5(string_agg(s::text, ',' ORDER BY performance_id, seat_no)) FROM seats s"
+                "SELECT count(*), md5(string_agg((performance_id, seat_no, price, reservation_id, held_until, sold_at)"
+                "::text, ',' ORDER BY performance_id, seat_no)) FROM seats"
             ).fetchall()
 
     flask_migrate.upgrade(revision="0003")
@@ -127,6 +128,8 @@ def test_a_hundred_thousand_seats_that_are_held_go_up_and_down_as_they_are(
     assert before[0][0] == 100_000
     flask_migrate.upgrade()
     assert seats() == before
+    with connection() as link:
+        assert link.execute("SELECT count(*) FROM seats_for_sale").fetchall() == [(100_000,)]
     flask_migrate.downgrade(revision="0003")
     assert seats() == before
     flask_migrate.upgrade()
@@ -140,6 +143,33 @@ def test_a_hundred_thousand_seats_that_are_held_go_up_and_down_as_they_are(
             "SELECT paid_id, amount FROM pay_reservation(md5('1')::uuid, NULL, 1, 1::smallint, gen_random_uuid(), 'main', 1)"
         ).fetchone()
         assert paid == (None, 10)
+
+
+BOUGHT_BEFORE = """
+INSERT INTO users (id) SELECT md5(n::text)::uuid FROM generate_series(1, 3) AS n;
+INSERT INTO wallets (user_id, balance) SELECT id, 0 FROM users;
+INSERT INTO reservations
+    (id, user_id, performance_id, seat_nos, prices, amount, status, created_at, held_until)
+SELECT id, id, 1, seat_nos, array_fill(10, ARRAY[cardinality(seat_nos)]), 10 * cardinality(seat_nos), status, now(), now()
+FROM users JOIN (VALUES ('1', '{1,2}'::smallint[], 'paid'), ('2', '{3}', 'paid'), ('3', '{4}', 'held'))
+    AS bought (n, seat_nos, status) ON id = md5(n)::uuid;
+INSERT INTO payments (id, reservation_id, user_id, amount, balance_after, paid_at)
+SELECT id, id, user_id, amount, 0, now() FROM reservations WHERE status = 'paid';"""
+
+
+def test_what_was_paid_before_there_were_tickets_has_one_for_each_seat(
+    empty_app: ConcertApp,
+) -> None:
+    flask_migrate.upgrade(revision="0006")
+    with psycopg.connect(part(Settings, empty_app).database_url) as filling:
+        filling.execute(BOUGHT_BEFORE)
+    flask_migrate.upgrade()
+    with connection() as link:
+        made = link.execute(
+            "SELECT performance_id, seat_no, payment_id = user_id, status, serial FROM tickets ORDER BY seat_no"
+        ).fetchall()
+    assert made == [(1, seat, True, "valid", 1) for seat in (1, 2, 3)]
+    flask_migrate.downgrade(revision="0006")
 
 
 CHANGE_USERS = """
