@@ -39,40 +39,41 @@ class ClusterInstance(Instance):
         Raises:
             LocalError: a server does not start.
         """
-        settings, self.urls = self.settings, {}
+        settings = self.settings
+        urls: dict[str, str] = {}
         if settings.database_url:
-            self.urls["DATABASE_URL"] = settings.database_url
+            urls["DATABASE_URL"] = settings.database_url
         else:
             postgres = EmbeddedPostgres(self.directory / "postgres")
             self.servers.append(postgres)
             postgres.start()
-            self.urls["DATABASE_URL"] = postgres.url
+            urls["DATABASE_URL"] = postgres.url
             if pgbouncer() is not None:
-                self._start_bouncer(postgres.url)
+                urls |= self._bouncer_for(postgres.url)
         if settings.redis_url:
-            self.urls["REDIS_URL"] = settings.redis_url
+            urls["REDIS_URL"] = settings.redis_url
         else:
             password = kept_key(self.directory / "redis_password")
             cluster = EmbeddedCluster(self.directory / "redis", password)
             self.servers.extend(cluster.nodes)
             cluster.start()
-            self.urls["REDIS_URL"] = cluster.url
+            urls["REDIS_URL"] = cluster.url
         if settings.jobs_redis_url:
-            self.urls["JOBS_REDIS_URL"] = settings.jobs_redis_url
+            urls["JOBS_REDIS_URL"] = settings.jobs_redis_url
         else:
             jobs = EmbeddedRedis(self.directory / "jobs")
             self.servers.append(jobs)
             jobs.start()
-            self.urls["JOBS_REDIS_URL"] = jobs.url
-        self.environment = {**self.urls, **keys_environment(settings)}
+            urls["JOBS_REDIS_URL"] = jobs.url
+        self.environment = {**urls, **keys_environment(settings)}
 
-    def _start_bouncer(self, database_url: str) -> None:
+    def _bouncer_for(self, database_url: str) -> dict[str, str]:
         bouncer = EmbeddedBouncer(
             self.directory / "bouncer", database_url, connections=SERVER_CONNECTIONS
         )
         self.servers.append(bouncer)
         bouncer.start()
-        self.urls |= {
+        return {
             "DATABASE_URL": bouncer.url,
             "MIGRATION_DATABASE_URL": database_url,
             "CONCERT_SESSION_OPTIONS": "role",

@@ -24,6 +24,7 @@ from concert.local.servers import EmbeddedPostgres, EmbeddedRedis, EmbeddedServe
 PATIENCE_SECONDS = 60.0
 
 Environment = dict[str, str]
+KEYS = ("CONCERT_SECRET_KEYS", "CONCERT_ORGANISER_KEY", "CONCERT_DATA_DIR")
 
 
 class Instance:
@@ -33,8 +34,6 @@ class Instance:
         self.settings = settings
         self.directory = settings.data_dir.absolute()
         self.servers: list[EmbeddedServer] = []
-        # What leads to the servers, and all that processes are told.
-        self.urls: Environment = {}
         self.environment: Environment = {}
         self._lock = FileLock(self.directory / "lock")
 
@@ -75,15 +74,19 @@ class Instance:
             self.servers.append(redis)
             redis.start()
             redis_url = redis.url
-        self.urls = {"DATABASE_URL": database_url, "REDIS_URL": redis_url}
-        self.environment = {**self.urls, **keys_environment(self.settings)}
+        self.environment = {
+            "DATABASE_URL": database_url,
+            "REDIS_URL": redis_url,
+            **keys_environment(self.settings),
+        }
 
     def announce(self, address: str) -> None:
         """Let other commands find this instance. ``address`` is where the web part listens."""
         facts = {
             "pid": os.getpid(),
             "address": address,
-            "urls": self.urls,
+            # What leads to the servers; the keys are in files of their own.
+            "urls": {name: url for name, url in self.environment.items() if name not in KEYS},
         }
         _write_privately(self._announcement, json.dumps(facts))
 
