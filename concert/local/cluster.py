@@ -33,6 +33,9 @@ SERVER_CONNECTIONS = 24
 class ClusterInstance(Instance):
     """The data directory of a cluster on one machine, and its servers."""
 
+    # A dozen processes begin at once.
+    healthy_within_seconds = 180.0
+
     def start(self) -> None:
         """Start the servers that the settings do not name, and set ``environment``.
 

@@ -14,6 +14,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 from concert.ground.settings import Settings
 from concert.local.errors import LocalError
@@ -29,6 +30,9 @@ KEYS = ("CONCERT_SECRET_KEYS", "CONCERT_ORGANISER_KEY", "CONCERT_DATA_DIR")
 
 class Instance:
     """The data directory, while this process owns it, and the servers started in it."""
+
+    # How long the processes that are started on it may take until the first page is served.
+    healthy_within_seconds: ClassVar[float] = 60.0
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings

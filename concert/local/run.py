@@ -27,7 +27,6 @@ from concert.local.processes import Part, Supervisor, local_parts
 from concert.local.servers import EmbeddedServer
 
 TICK_SECONDS = 0.1
-HEALTHY_WITHIN_SECONDS = 60.0
 # A web part that crashes this often before it first answers will not get better by itself.
 HOPELESS_CRASHES = 3
 SERVER_RESTART_SECONDS = 2.0
@@ -96,7 +95,7 @@ def _run(
                 write=_say,
             )
             supervisor.start()
-            _wait_until_healthy(settings, supervisor)
+            _wait_until_healthy(settings, supervisor, instance.healthy_within_seconds)
             instance.announce(_address(settings))
             _greet(settings, instance)
             # From here on a signal sets a flag instead of breaking in.
@@ -141,14 +140,16 @@ def _start_servers(instance: Instance) -> None:
     instance.start()
 
 
-def _wait_until_healthy(settings: Settings, supervisor: Supervisor) -> None:
-    deadline = time.monotonic() + HEALTHY_WITHIN_SECONDS
+def _wait_until_healthy(
+    settings: Settings, supervisor: Supervisor, patience_seconds: float
+) -> None:
+    deadline = time.monotonic() + patience_seconds
     while not _is_healthy(settings):
         supervisor.tend()
         if supervisor.crashes("web") >= HOPELESS_CRASHES:
             raise LocalError("The web part does not start; its output is above.")
         if time.monotonic() > deadline:
-            raise LocalError(f"The web part does not answer after {HEALTHY_WITHIN_SECONDS:.0f} s.")
+            raise LocalError(f"The web part does not answer after {patience_seconds:.0f} s.")
         time.sleep(TICK_SECONDS)
 
 

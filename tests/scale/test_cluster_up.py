@@ -19,7 +19,7 @@ from tests.servers import temporary_directory
 from tests.service import UP, Program, call, free_port
 from tests.waiting import wait_until
 
-START_SECONDS = 150.0
+START_SECONDS = 240.0
 PLAN = run.Plan(
     fans=60,
     seats=20,
@@ -72,6 +72,7 @@ def cluster(directory: Path, port: int) -> Iterator[Program]:
         assert not [one for one in children if one.is_running() and one.status() != "zombie"]
 
 
+@pytest.mark.timeout(480)
 def test_a_rehearsal_on_a_cluster_keeps_every_promise(
     cluster: Program, directory: Path, port: int
 ) -> None:
