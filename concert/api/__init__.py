@@ -10,6 +10,7 @@ from concert.api import (
     accounts,
     catalogue,
     halls,
+    images,
     openapi,
     organiser,
     payments,
@@ -40,6 +41,7 @@ FEATURES = (
     staff,
     rooms,
     halls,
+    images,
 )
 
 
