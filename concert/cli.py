@@ -44,6 +44,7 @@ from concert.halls.document import document_of
 from concert.halls.reading import read_file
 from concert.halls.table import table_of
 from concert.local.errors import LocalError
+from concert.refunds import books
 from concert.staff import keys as key_service
 from concert.staff import service as staff_service
 from concert.staff.access import ROLES
@@ -615,6 +616,28 @@ def audit_log(as_csv: bool, subject: str | None, **wanted: Any) -> None:
         else:
             for one in entries:
                 click.echo(orjson.dumps(audit.as_document(one)))
+
+
+@commands.command("audit")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+def audit_books(as_json: bool) -> int:
+    """Compare wallets, ledger, payments, refunds, payouts, seats and tickets; exit code 1 where anything differs."""
+    with _attached_app():
+        found = books.audit()
+    if as_json:
+        click.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
+    else:
+        for one in found.differences:
+            click.echo(f"{one.about} {one.number}: {one.difference}")
+        sums = found.sums
+        click.echo(
+            f"{sums.payments:,} payments and {sums.seats_sold:,} sold seats. Won: {sums.charged:,} charged, "
+            f"{sums.paid:,} paid, {sums.refunded:,} refunded, {sums.paid_out:,} paid out, "
+            f"{sums.in_wallets:,} in wallets."
+        )
+        count = len(found.differences)
+        click.echo(f"{count:,} difference(s)." if count else "No difference.")
+    return 1 if found.differences else 0
 
 
 def _print_link(made: staff_service.SignInLink, settings: Settings) -> None:

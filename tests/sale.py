@@ -72,7 +72,8 @@ LATER = """
 UPDATE seats SET held_until = held_until - {0}, sold_at = sold_at - {0};
 UPDATE reservations SET held_until = held_until - {0}, created_at = created_at - {0};
 UPDATE performances SET sales_open_at = sales_open_at - {0}, sales_close_at = sales_close_at - {0},
-    returns_until = returns_until - {0};
+    cancelled_at = cancelled_at - {0}, returns_until = returns_until - {0};
+UPDATE cancellations SET cancelled_at = cancelled_at - {0}, looked_at = looked_at - {0};
 UPDATE idempotency_keys SET created_at = created_at - {0};
 UPDATE completed_places SET completed_at = completed_at - {0};
 UPDATE ended_places SET ended_at = ended_at - {0};

@@ -311,6 +311,38 @@ def release_reservation(user_id: UUID, reservation_id: UUID) -> None:
         log.warning("visit_not_shortened", room=room)
 
 
+def release_all_of(performance_id: int) -> int:
+    """Give the seats of every live reservation of a performance back; returns how many there were.
+
+    For a date that is cancelled: its seats are for nobody, so the line is not told of them. What
+    somebody is paying at this moment stays.
+
+    Raises:
+        Unavailable: PostgreSQL cannot be reached.
+    """
+    released = 0
+    asked = {"performance": performance_id, "most": MOST_TIDIED_AT_ONCE}
+    while True:
+        with connection() as link:
+            rows = link.execute(queries.RELEASE_OF_PERFORMANCE, asked).fetchall()
+        for reservation_id, user_id, seat_nos, room, others_until in rows:
+            note_event(
+                "released",
+                user_id,
+                room=room,
+                performance=performance_id,
+                seats=seat_nos,
+                reservation=reservation_id,
+            )
+            try:
+                waiting_room.end_hold(room, user_id, others_until, 0)
+            except Unavailable:
+                log.warning("visit_not_shortened", room=room)
+        released += len(rows)
+        if len(rows) < MOST_TIDIED_AT_ONCE:
+            return released
+
+
 def leave_line(token: QueueToken) -> None:
     """Give up a place in line, and with it the seats that its user holds behind the room.
 

@@ -12,13 +12,16 @@ from concert.web import (
     cockpit,
     covers,
     door,
+    entrance,
     formats,
     greeting,
     language,
     live,
     me,
+    money_back,
     organiser,
     reports,
+    returns,
     seats,
     shared,
     staff,
@@ -44,6 +47,9 @@ FEATURES = (
     organiser,
     cockpit,
     reports,
+    money_back,
+    returns,
+    entrance,
 )
 
 __all__ = ["answer_error", "register"]

@@ -181,6 +181,11 @@ EXPLAINED: dict[str, Explained] = {
         _("The organiser does not allow it for this date, or its time is over."),
         ("tickets",),
     ),
+    "refund_not_possible": Explained(
+        _("The money cannot be given back"),
+        _("It was given back already, its time is over, or the wallet would hold too much."),
+        ("back", "tickets"),
+    ),
     "hold_expired": Explained(
         _("The time to pay is over"),
         _("Your seats were given back, and nothing was charged. You may choose again."),

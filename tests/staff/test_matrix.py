@@ -53,6 +53,12 @@ ORGANISER_IN_PERSON = only("session of organiser", "root", not_you=(*SESSIONS, *
 PERSON_PAGE = only("user", "queue")
 PLACE_PAGE = only("queue")
 SEATS_PAGE = dict.fromkeys(CALLERS, SENT_ON) | {"queue": IN}
+DOOR = only(
+    *(f"{what} of {role}" for what in ("session", "key") for role in ("organiser", "door")),
+    "root",
+    not_you=(*SESSIONS, *KEYS),
+)
+DOOR_PAGE = only("session of organiser", "session of door", not_you=SESSIONS)
 STAFF_PAGE = only(*SESSIONS)
 BOX_OFFICE_PAGE = only("session of organiser", "session of box-office", not_you=SESSIONS)
 ORGANISER_PAGE = only("session of organiser", not_you=SESSIONS)
@@ -65,6 +71,12 @@ TABLE: dict[str, Answers] = {
     "POST /concerts/<int:concert_id>/seats/<date>/best": SEATS_PAGE,
     "POST /concerts/<int:concert_id>/seats/<date>/hold": SEATS_PAGE,
     "GET /docs": ANYBODY,
+    "GET /door": DOOR_PAGE,
+    "GET /door/<int:performance_id>": DOOR_PAGE,
+    "POST /door/<int:performance_id>": DOOR_PAGE,
+    "POST /door/<int:performance_id>/entries/<int:entry_id>/undo": DOOR_PAGE,
+    "GET /door/<int:performance_id>/search": DOOR_PAGE,
+    "GET /door/worker.js": ANYBODY,
     "GET /docs/swagger-ui/<path:filename>": ANYBODY,
     "GET /favicon.ico": ANYBODY,
     "GET /healthz": ANYBODY,
@@ -96,6 +108,13 @@ TABLE: dict[str, Answers] = {
     "GET /organiser/sales/<slug>/now": ORGANISER_PAGE,
     "GET /organiser/sales/concerts/<int:concert_id>": ORGANISER_PAGE,
     "POST /organiser/sessions/<int:session_id>/end": ORGANISER_PAGE,
+    "GET /organiser/payments": BOX_OFFICE_PAGE,
+    "GET /organiser/payments/<uuid:payment_id>": BOX_OFFICE_PAGE,
+    "POST /organiser/payments/<uuid:payment_id>/refund": BOX_OFFICE_PAGE,
+    "GET /organiser/performances/<int:performance_id>/cancellation": ORGANISER_PAGE,
+    "POST /organiser/performances/<int:performance_id>/cancellation": ORGANISER_PAGE,
+    "POST /organiser/performances/<int:performance_id>/returns": ORGANISER_PAGE,
+    "POST /organiser/users/<uuid:user_id>/payout": ORGANISER_PAGE,
     "GET /organiser/staff": ORGANISER_PAGE,
     "POST /organiser/staff": ORGANISER_PAGE,
     "POST /organiser/staff/<int:staff_id>/link": ORGANISER_PAGE,
@@ -128,6 +147,8 @@ TABLE: dict[str, Answers] = {
     "GET /tickets/take/<code>": ANYBODY,
     "POST /tickets/take/<code>": ANYBODY,
     "GET /tickets/verify/<code>": ANYBODY,
+    "GET /tickets/<uuid:payment_id>/seats/<int:seat_no>/return": PERSON_PAGE,
+    "POST /tickets/<uuid:payment_id>/seats/<int:seat_no>/return": PERSON_PAGE,
     "GET /v1/audit-log": ORGANISER,
     "GET /v1/charges": USER,
     "PATCH /v1/charges": USER,
@@ -151,6 +172,11 @@ TABLE: dict[str, Answers] = {
     "POST /v1/halls": ORGANISER,
     "GET /v1/halls/<hall_id>": ORGANISER,
     "PUT /v1/enqueues/presence": PLACE,
+    "POST /v1/entries": DOOR,
+    "DELETE /v1/entries/<entry_id>": DOOR,
+    "GET /v1/performances/<performance_id>/door-list": DOOR,
+    "GET /v1/performances/<performance_id>/entries": DOOR,
+    "GET /v1/performances/<performance_id>/tickets": DOOR,
     "GET /v1/keys": ORGANISER_IN_PERSON,
     "POST /v1/keys": ORGANISER_IN_PERSON,
     "DELETE /v1/keys/<key_id>": ORGANISER_IN_PERSON,
@@ -161,6 +187,10 @@ TABLE: dict[str, Answers] = {
     "GET /v1/performances/<performance_id>/plan": ANYBODY,
     "PATCH /v1/performances/<performance_id>/seats": ORGANISER,
     "POST /v1/payments/<payment_id>/refunds": BOX_OFFICE,
+    "DELETE /v1/payments/<payment_id>/seats/<seat_no>": USER,
+    "GET /v1/performances/<performance_id>/cancellation": BOX_OFFICE,
+    "POST /v1/performances/<performance_id>/cancellation": ORGANISER,
+    "PUT /v1/performances/<performance_id>/returns": ORGANISER,
     "GET /v1/reservations": USER_OR_PLACE,
     "DELETE /v1/reservations/<reservation_id>": USER_OR_PLACE,
     "GET /v1/reservations/<reservation_id>": USER_OR_PLACE,
@@ -181,6 +211,7 @@ TABLE: dict[str, Answers] = {
     "POST /v1/tickets/<ticket_id>/links": USER,
     "GET /v1/tickets/keys": ANYBODY,
     "POST /v1/users": ANYBODY,
+    "POST /v1/users/<user_id>/payouts": ORGANISER,
     "GET /wallet": ANYBODY,
     "POST /wallet": ANYBODY,
 }
