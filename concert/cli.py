@@ -28,6 +28,7 @@ from concert.catalogue.service import (
     create_concert,
     is_empty,
 )
+from concert.commands.sale import add_sale_commands
 from concert.covers.hues import HUES
 from concert.covers.service import remove_cover, set_cover
 from concert.factory import create_app
@@ -728,6 +729,8 @@ def _seed_demo() -> bool:
     create_concert("First Light", "Harbour Stage, Busan", "first-light", soon)
     return True
 
+
+add_sale_commands(commands, room, _attached_app, MOMENT)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -19,6 +19,7 @@ from concert.ground.parts import keep, part
 from concert.ground.redis_client import redis
 from concert.halls.service import RememberedPlans
 from concert.overview.lately import LatelyRead
+from concert.overview.samples import LastNoted
 from concert.reservations.service import RememberedPrices
 from concert.reservations.snapshots import SeatSnapshots
 from concert.waiting_room import service as waiting_room
@@ -32,6 +33,7 @@ NEW_YEARS_EVE = datetime(2030, 12, 31, 19, 0, tzinfo=SEOUL)
 
 # Children before parents, as foreign keys want it.
 TABLES = (
+    "sale_samples",
     *("entries", "hand_ons", "tickets", "wallet_entries", "refunded_seats", "refunds", "payouts"),
     *(
         "cancellations",
@@ -286,3 +288,4 @@ def forget_all(app: ConcertApp) -> None:
     keep(app, KnownCovers())
     part(SeatSnapshots, app).forget_all()
     keep(app, LatelyRead())
+    keep(app, LastNoted())

@@ -9,6 +9,7 @@ from flask_openapi3 import OpenAPI
 from concert.api import (
     accounts,
     catalogue,
+    cockpit,
     halls,
     images,
     openapi,
@@ -40,6 +41,7 @@ FEATURES = (
     organiser,
     staff,
     rooms,
+    cockpit,
     halls,
     images,
 )

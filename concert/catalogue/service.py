@@ -160,6 +160,10 @@ PERFORMANCE_COLUMNS = (
 READ_CONCERT = "SELECT id, title, venue, room_slug FROM concerts WHERE id = %s"
 READ_PERFORMANCES = f"""
 SELECT {PERFORMANCE_COLUMNS} FROM performances WHERE concert_id = ANY(%s) ORDER BY starts_at, id"""
+CONCERTS_BEHIND = (
+    "SELECT id, title, venue, room_slug FROM concerts WHERE room_slug = %s ORDER BY id DESC"
+)
+READ_PERFORMANCE = f"SELECT {PERFORMANCE_COLUMNS} FROM performances WHERE id = %s"
 LIST_CONCERTS = (
     "SELECT id, title, venue, room_slug FROM concerts WHERE id < %s ORDER BY id DESC LIMIT %s"
 )
@@ -168,7 +172,6 @@ SELECT p.id FROM performances p
 WHERE p.concert_id = ANY(%s)
   AND EXISTS (SELECT 1 FROM seats_for_sale s WHERE s.performance_id = p.id AND s.sold_at IS NULL)"""
 CREATE_CONCERT = "INSERT INTO concerts (title, venue, room_slug) VALUES (%s, %s, %s) RETURNING id"
-READ_PERFORMANCE = f"SELECT {PERFORMANCE_COLUMNS} FROM performances WHERE id = %s"
 # Its sale is over in the same moment; where it was to come, as if it had ended at once.
 CANCEL_PERFORMANCE = f"""
 UPDATE performances SET cancelled_at = statement_timestamp(),
@@ -348,6 +351,13 @@ def room_behind(concert_id: int) -> str:
     if concert_id not in rooms:
         rooms[concert_id] = concert_of(concert_id).room
     return rooms[concert_id]
+
+
+def concerts_behind(slug: str) -> list[Concert]:
+    """The concerts behind a room with their dates, the newest first."""
+    with connection() as link:
+        rows = link.execute(CONCERTS_BEHIND, (slug,)).fetchall()
+        return _with_performances(link, rows)
 
 
 def hall_of_performance(performance_id: int) -> int | None:

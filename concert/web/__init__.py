@@ -9,6 +9,7 @@ from concert.web import (
     assets,
     catalogue,
     checkout,
+    cockpit,
     covers,
     door,
     formats,
@@ -18,8 +19,10 @@ from concert.web import (
     me,
     money_back,
     organiser,
+    reports,
     returns,
     seats,
+    shared,
     staff,
     staff_door,
     tickets,
@@ -43,6 +46,8 @@ FEATURES = (
     organiser,
     money_back,
     returns,
+    cockpit,
+    reports,
 )
 
 __all__ = ["answer_error", "register"]
@@ -57,6 +62,7 @@ def register(app: Flask, settings: Settings) -> None:
     staff_door.init_staff_door(app)
     live.init_live(app)
     greeting.init_greeting(app)
+    shared.init_shared(app)
     covers.init_looks(app)
     for feature in FEATURES:
         app.register_blueprint(feature.pages)

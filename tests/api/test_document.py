@@ -39,6 +39,8 @@ TABLE = {
     "/v1/concerts/{concert_id}/seats/{seat_no}/payments": {"post": 200},
     "/v1/payments": {"get": 200},
     "/v1/payments/{payment_id}": {"get": 200},
+    "/v1/performances/{performance_id}/sales": {"get": 200},
+    "/v1/rooms": {"get": 200},
     "/v1/payments/{payment_id}/refunds": {"post": 201},
     "/v1/payments/{payment_id}/seats/{seat_no}": {"delete": 200},
     "/v1/performances/{performance_id}/returns": {"put": 200},

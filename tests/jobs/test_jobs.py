@@ -33,6 +33,7 @@ INTERVALS = {
     "refund_cancelled": 1,
     "clean_idempotency_keys": 3600,
     "forget_ended_places": 3600,
+    "forget_old_samples": 3600,
     "reconcile": None,
 }
 
