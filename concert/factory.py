@@ -19,6 +19,7 @@ from concert.api.door import answer_invalid
 from concert.api.metrics import metrics
 from concert.api.openapi import INFO, SECURITY_SCHEMES, ApiRequest
 from concert.catalogue.service import init_catalogue
+from concert.covers.service import init_covers
 from concert.ground.bodies import init_bodies
 from concert.ground.budget import Budgeted
 from concert.ground.database import init_database
@@ -117,6 +118,7 @@ def create_app(settings: Settings | None = None) -> ConcertApp:
     init_limits(app, settings)
     init_halls(app)
     init_catalogue(app)
+    init_covers(app)
     init_place_watch(app)
     init_reservations(app)
     init_snapshots(app)

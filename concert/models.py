@@ -2,6 +2,7 @@
 
 from concert.accounts.models import User
 from concert.catalogue.models import Concert, Performance, Seat
+from concert.covers.models import Cover, CoverFile
 from concert.ground.audit import AuditEntry
 from concert.ground.idempotency import IdempotencyKey
 from concert.halls.models import Hall
@@ -20,6 +21,8 @@ __all__ = [
     "Cancellation",
     "CompletedPlace",
     "Concert",
+    "Cover",
+    "CoverFile",
     "Entry",
     "Hall",
     "HandOn",

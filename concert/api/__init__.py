@@ -11,6 +11,7 @@ from concert.api import (
     catalogue,
     cockpit,
     halls,
+    images,
     openapi,
     organiser,
     payments,
@@ -42,6 +43,7 @@ FEATURES = (
     rooms,
     cockpit,
     halls,
+    images,
 )
 
 

@@ -10,6 +10,7 @@ from concert.web import (
     catalogue,
     checkout,
     cockpit,
+    covers,
     door,
     formats,
     greeting,
@@ -30,6 +31,7 @@ from concert.web.errors import answer_error
 # Each has a blueprint called ``pages``, made by ``door.new_pages``.
 FEATURES = (
     catalogue,
+    covers,
     waiting_room,
     seats,
     checkout,
@@ -55,5 +57,6 @@ def register(app: Flask, settings: Settings) -> None:
     staff_door.init_staff_door(app)
     live.init_live(app)
     greeting.init_greeting(app)
+    covers.init_looks(app)
     for feature in FEATURES:
         app.register_blueprint(feature.pages)

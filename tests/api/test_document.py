@@ -29,6 +29,7 @@ TABLE = {
     "/v1/concerts/{concert_id}/reservations": {"post": 200},
     "/v1/concerts/{concert_id}/best-seats": {"post": 200},
     "/v1/halls": {"get": 200, "post": 201},
+    "/v1/concerts/{concert_id}/image": {"put": 200, "delete": 204},
     "/v1/halls/{hall_id}": {"get": 200},
     "/v1/performances/{performance_id}/plan": {"get": 200},
     "/v1/performances/{performance_id}/seats": {"patch": 200},
