@@ -42,10 +42,12 @@ from concert.overview.lately import init_overview
 from concert.overview.parts import init_parts
 from concert.overview.samples import init_samples
 from concert.overview.watch import init_sale_watch
+from concert.payments.service import init_payments
 from concert.reservations.service import init_reservations
 from concert.reservations.snapshots import init_snapshots
 from concert.tickets.keys import init_ticket_keys
 from concert.waiting_room.watch import init_place_watch
+from concert.wallet.service import init_wallet
 
 ROOT = Path(__file__).resolve().parent.parent
 JSON_PATHS = ("/v1/", "/openapi.json", "/healthz", "/readyz", "/metrics")
@@ -120,7 +122,9 @@ def create_app(settings: Settings | None = None) -> ConcertApp:
     init_catalogue(app)
     init_covers(app)
     init_place_watch(app)
+    init_wallet(app)
     init_reservations(app)
+    init_payments(app)
     init_snapshots(app)
     init_ticket_keys(app, settings)
     init_overview(app)

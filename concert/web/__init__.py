@@ -20,6 +20,7 @@ from concert.web import (
     organiser,
     reports,
     seats,
+    shared,
     staff,
     staff_door,
     tickets,
@@ -57,6 +58,7 @@ def register(app: Flask, settings: Settings) -> None:
     staff_door.init_staff_door(app)
     live.init_live(app)
     greeting.init_greeting(app)
+    shared.init_shared(app)
     covers.init_looks(app)
     for feature in FEATURES:
         app.register_blueprint(feature.pages)

@@ -3,7 +3,7 @@
 How a room and the seats behind it stood, every ten seconds in which anything has moved.
 
 Revision: 0013
-After: 0014
+After: 0007
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = '0013'
-down_revision = '0014'
+down_revision = '0007'
 branch_labels = None
 depends_on = None
 
