@@ -118,6 +118,23 @@ def up() -> int:
     return run.up(load_settings(), _prepare)
 
 
+@commands.group()
+def cluster() -> None:
+    """What a service on several machines is made of, on this one."""
+
+
+@cluster.command("up")
+def cluster_up() -> int:
+    """Start PgBouncer, a Redis Cluster, two of each process and the proxy; stop them on Ctrl-C."""
+    try:
+        from concert.local import cluster as local_cluster  # as above
+    except ModuleNotFoundError as error:
+        raise click.ClickException(
+            f"{error.name} is missing. Install the packages of the local servers: concert[local]"
+        ) from error
+    return local_cluster.up(load_settings(), _prepare, click.echo)
+
+
 @commands.command()
 @click.option("--url", help="A service that runs already; left out: one is started for this.")
 @click.option("--organiser-key", envvar="CONCERT_ORGANISER_KEY", help="Its organiser key.")
@@ -189,6 +206,7 @@ def up() -> int:
     help="Seconds after which all go home.",
 )
 @click.option("--processes", type=int, default=1, show_default=True, help="Processes of the crew.")
+@click.option("--on-a-cluster", is_flag=True, help="Start `concert cluster up` for it.")
 @click.option(
     "--seed", "chance", type=int, default=1, show_default=True, help="Same seed, same fans."
 )
@@ -201,6 +219,7 @@ def rehearse(
     report: Path | None,
     picture: Path | None,
     chance: int,
+    on_a_cluster: bool,
     **numbers: Any,
 ) -> int:
     """Play a whole sale with many fans over HTTP, and judge every promise; exit code 0 or 1."""
@@ -214,7 +233,9 @@ def rehearse(
     try:
         plan.check()
         if url is None:
-            service: AbstractContextManager[run.Service] = run.local_service(plan, click.echo)
+            service: AbstractContextManager[run.Service] = run.local_service(
+                plan, click.echo, on_a_cluster=on_a_cluster
+            )
         else:
             named = run.Service(url, organiser_key or "")
             if not named.is_here and not i_own_this_server:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import pytest
 
 from concert.cli import main
+from concert.ground.database import connection
 from concert.ground.settings import Settings
 from tests.sale import Sale
 from tests.servers import own_database, temporary_directory
@@ -244,3 +245,24 @@ def test_the_audit_log_is_written_by_command_and_says_what_commands_did(
     table = run_here("audit-log", "--csv", "--subject", "room:main").stdout.splitlines()
     assert len(table) == 2 and "change_room" in table[1]
     assert run_here("audit-log", "--who", "root").stdout == ""
+
+
+def test_an_audit_says_what_differs_and_its_exit_code_whether_anything_does(
+    run_here: Run, sale: Sale
+) -> None:
+    fan = sale.fan(balance=1000)
+    clean = run_here("audit")
+    assert (clean.returncode, clean.stdout.splitlines()[-1]) == (0, "No difference.")
+    assert "1,000 charged" in clean.stdout
+    with connection() as link:
+        link.execute("UPDATE wallets SET balance = 999")
+    found = run_here("audit")
+    assert found.returncode == 1
+    told = f"wallet {fan.user_id}: the wallet has 999, its entries add up to 1000"
+    assert (found.stdout.splitlines()[0], found.stdout.splitlines()[-1]) == (
+        told,
+        "1 difference(s).",
+    )
+    document = run_here("audit", "--json")
+    assert document.returncode == 1
+    assert json.loads(document.stdout)["differences"][0]["about"] == "wallet"

@@ -16,6 +16,7 @@ from concert.api import (
     openapi,
     organiser,
     payments,
+    planning,
     refunds,
     reservations,
     rooms,
@@ -46,6 +47,7 @@ FEATURES = (
     cockpit,
     halls,
     images,
+    planning,
 )
 
 

@@ -17,7 +17,7 @@ from rq import Queue, get_current_job
 from concert.catalogue.service import performance_after
 from concert.ground import idempotency
 from concert.ground.parts import part
-from concert.ground.redis_client import redis
+from concert.ground.redis_client import jobs_redis
 from concert.ground.settings import Settings
 from concert.overview import samples
 from concert.payments.service import differing_seats
@@ -143,6 +143,6 @@ def _go_on(job: Callable[..., None], **known: Any) -> None:
     """Queue the next batch."""
     current = get_current_job()
     # Where jobs have a Redis of their own, it is the one that this job came from.
-    queue = Queue(UPKEEP["queue_name"], connection=current.connection if current else redis())
+    queue = Queue(UPKEEP["queue_name"], connection=current.connection if current else jobs_redis())
     options = {name: value for name, value in UPKEEP.items() if name != "queue_name"}
     queue.enqueue(job, kwargs=known, **options)

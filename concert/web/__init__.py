@@ -20,6 +20,7 @@ from concert.web import (
     me,
     money_back,
     organiser,
+    planning,
     reports,
     returns,
     seats,
@@ -50,6 +51,7 @@ FEATURES = (
     money_back,
     returns,
     entrance,
+    planning,
 )
 
 __all__ = ["answer_error", "register"]
