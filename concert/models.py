@@ -6,7 +6,9 @@ from concert.covers.models import Cover, CoverFile
 from concert.ground.audit import AuditEntry
 from concert.ground.idempotency import IdempotencyKey
 from concert.halls.models import Hall
+from concert.overview.models import SaleSample
 from concert.payments.models import Payment, Refund, RefundedSeat
+from concert.planning.models import PerformanceChange
 from concert.refunds.models import Cancellation
 from concert.reservations.models import Reservation
 from concert.staff.models import ApiKey, StaffLink, StaffMember, StaffSession
@@ -29,10 +31,12 @@ __all__ = [
     "Payment",
     "Payout",
     "Performance",
+    "PerformanceChange",
     "Refund",
     "RefundedSeat",
     "Reservation",
     "Room",
+    "SaleSample",
     "Seat",
     "StaffLink",
     "StaffMember",

@@ -9,11 +9,14 @@ from flask_openapi3 import OpenAPI
 from concert.api import (
     accounts,
     catalogue,
+    cockpit,
+    entries,
     halls,
     images,
     openapi,
     organiser,
     payments,
+    planning,
     refunds,
     reservations,
     rooms,
@@ -37,11 +40,14 @@ FEATURES = (
     payments,
     refunds,
     tickets,
+    entries,
     organiser,
     staff,
     rooms,
+    cockpit,
     halls,
     images,
+    planning,
 )
 
 
