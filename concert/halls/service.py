@@ -67,9 +67,10 @@ def keep_hall(plan: Plan, *, actor: Actor = SYSTEM, reason: str | None = None) -
     document = written(plan)
     with connection() as link, link.transaction():
         values = (hash_of(document), plan.name, plan.capacity, document)
-        row = link.execute(KEEP, values).fetchone()
+        known = link.execute(OF_HASH, values[:1]).fetchone()
+        row = None if known else link.execute(KEEP, values).fetchone()
         if row is None:
-            return Hall(*link.execute(OF_HASH, values[:1]).fetchall()[0]), False
+            return Hall(*(known or link.execute(OF_HASH, values[:1]).fetchall()[0])), False
         hall = Hall(*row)
         after = {"name": hall.name, "capacity": hall.capacity, "hash": hall.hash}
         record(link, actor, "keep_hall", "hall", hall.hall_id, after=after, reason=reason)
