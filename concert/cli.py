@@ -28,6 +28,8 @@ from concert.catalogue.service import (
     create_concert,
     is_empty,
 )
+from concert.covers.hues import HUES
+from concert.covers.service import remove_cover, set_cover
 from concert.factory import create_app
 from concert.ground import audit
 from concert.ground.audit import COMMAND
@@ -44,6 +46,7 @@ from concert.local.errors import LocalError
 from concert.staff import keys as key_service
 from concert.staff import service as staff_service
 from concert.staff.access import ROLES
+from concert.tickets.keys import new_key as new_ticket_key
 from concert.waiting_room import rooms as room_service
 from concert.waiting_room.records import Room
 
@@ -388,6 +391,27 @@ def set_room(slug: str, open_now: bool, reason: str | None, **options: Any) -> N
     click.echo(f"{'Made' if made else 'Changed'} {_described(changed)}")
 
 
+@commands.command("image")
+@click.argument("concert_id", type=int)
+@click.argument(
+    "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=False
+)
+@click.option("--remove", is_flag=True, help="Take it away; its cover is drawn then.")
+@REASON
+def set_image(concert_id: int, file: Path | None, remove: bool, reason: str | None) -> None:
+    """Give the concert CONCERT_ID the image in FILE (JPEG, PNG or WebP), or take it away."""
+    if (file is None) != remove:
+        raise click.UsageError("Give a FILE, or --remove.")
+    with _attached_app():
+        if file is None:
+            remove_cover(concert_id, actor=COMMAND, reason=reason)
+            click.echo(f"Concert {concert_id}: no image.")
+            return
+        look = set_cover(concert_id, file.read_bytes(), actor=COMMAND, reason=reason)
+    sizes = ", ".join(str(width) for width in look.cover.widths) if look.cover else ""
+    click.echo(f"Concert {concert_id}: widths {sizes}; accent colour {look.hue} of {HUES}.")
+
+
 @commands.group()
 def hall() -> None:
     """Hall plans: where seats are, what they are called, and their categories."""
@@ -578,6 +602,12 @@ def revoke_key(name: str, prefix: str | None, reason: str | None) -> None:
         for one in found:
             key_service.revoke_key(one.key_id, actor=COMMAND, reason=reason)
             click.echo(f"{one.prefix}… is good no more.")
+
+
+@key.command("ticket")
+def ticket_key() -> None:
+    """Print a new key that signs tickets: put it first in CONCERT_TICKET_KEYS."""
+    click.echo(new_ticket_key())
 
 
 @commands.command("audit-log")

@@ -19,6 +19,7 @@ from concert.api.door import answer_invalid
 from concert.api.metrics import metrics
 from concert.api.openapi import INFO, SECURITY_SCHEMES, ApiRequest
 from concert.catalogue.service import init_catalogue
+from concert.covers.service import init_covers
 from concert.ground.bodies import init_bodies
 from concert.ground.budget import Budgeted
 from concert.ground.database import init_database
@@ -40,6 +41,7 @@ from concert.overview.figures import init_readings
 from concert.overview.lately import init_overview
 from concert.reservations.service import init_reservations
 from concert.reservations.snapshots import init_snapshots
+from concert.tickets.keys import init_ticket_keys
 from concert.waiting_room.watch import init_place_watch
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -113,9 +115,11 @@ def create_app(settings: Settings | None = None) -> ConcertApp:
     init_limits(app, settings)
     init_halls(app)
     init_catalogue(app)
+    init_covers(app)
     init_place_watch(app)
     init_reservations(app)
     init_snapshots(app)
+    init_ticket_keys(app, settings)
     init_overview(app)
     init_readings(app)
     app.register_blueprint(health)

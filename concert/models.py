@@ -2,6 +2,7 @@
 
 from concert.accounts.models import User
 from concert.catalogue.models import Concert, Performance, Seat
+from concert.covers.models import Cover, CoverFile
 from concert.ground.audit import AuditEntry
 from concert.ground.idempotency import IdempotencyKey
 from concert.halls.models import Hall
@@ -9,6 +10,7 @@ from concert.payments.models import Payment, Refund, RefundedSeat
 from concert.refunds.models import Cancellation
 from concert.reservations.models import Reservation
 from concert.staff.models import ApiKey, StaffLink, StaffMember, StaffSession
+from concert.tickets.models import Entry, HandOn, Ticket
 from concert.waiting_room.models import CompletedPlace, Room
 from concert.wallet.models import Payout, Wallet, WalletEntry
 
@@ -18,7 +20,11 @@ __all__ = [
     "Cancellation",
     "CompletedPlace",
     "Concert",
+    "Cover",
+    "CoverFile",
+    "Entry",
     "Hall",
+    "HandOn",
     "IdempotencyKey",
     "Payment",
     "Payout",
@@ -31,6 +37,7 @@ __all__ = [
     "StaffLink",
     "StaffMember",
     "StaffSession",
+    "Ticket",
     "User",
     "Wallet",
     "WalletEntry",

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from werkzeug.test import TestResponse
 
 from concert.catalogue.service import Remembered
+from concert.covers.service import Known as KnownCovers
 from concert.factory import ConcertApp
 from concert.ground.audit import APPEND_ONLY
 from concert.ground.database import connection
@@ -31,8 +32,18 @@ NEW_YEARS_EVE = datetime(2030, 12, 31, 19, 0, tzinfo=SEOUL)
 
 # Children before parents, as foreign keys want it.
 TABLES = (
-    *("wallet_entries", "refunded_seats", "refunds", "payouts", "cancellations"),
-    *("payments", "seats", "reservations", "wallets", "performances", "halls"),
+    *("entries", "hand_ons", "tickets", "wallet_entries", "refunded_seats", "refunds", "payouts"),
+    *(
+        "cancellations",
+        "payments",
+        "seats",
+        "reservations",
+        "wallets",
+        "covers",
+        "cover_files",
+        "performances",
+        "halls",
+    ),
     *("concerts", "completed_places", "ended_places", "idempotency_keys", "users", "rooms"),
     *("staff_links", "staff_sessions", "api_keys", "staff", "audit_log"),
 )
@@ -58,7 +69,8 @@ END $empty$;
 LATER = """
 UPDATE seats SET held_until = held_until - {0}, sold_at = sold_at - {0};
 UPDATE reservations SET held_until = held_until - {0}, created_at = created_at - {0};
-UPDATE performances SET sales_open_at = sales_open_at - {0}, sales_close_at = sales_close_at - {0};
+UPDATE performances SET sales_open_at = sales_open_at - {0}, sales_close_at = sales_close_at - {0},
+    returns_until = returns_until - {0};
 UPDATE idempotency_keys SET created_at = created_at - {0};
 UPDATE completed_places SET completed_at = completed_at - {0};
 UPDATE ended_places SET ended_at = ended_at - {0};
@@ -167,6 +179,7 @@ class Sale:
         price: int = 50_000,
         capacity: int = 50,
         room: str = "main",
+        title: str = "Winter Songs",
         **date: Any,
     ) -> int:
         """Make a concert whose dates begin on New Year's Eve 2030 in Seoul; returns its number."""
@@ -179,7 +192,7 @@ class Sale:
             }
             for day in range(dates)
         ]
-        body = {"title": "Winter Songs", "venue": "Blue Hall", "room": room, "dates": days}
+        body = {"title": title, "venue": "Blue Hall", "room": room, "dates": days}
         response = self.organise("POST", "/v1/concerts", json=body)
         assert response.status_code == 201, response.text
         number: int = response.json["id"]
@@ -269,5 +282,6 @@ def forget_all(app: ConcertApp) -> None:
     keep(app, Remembered())
     keep(app, RememberedPrices())
     keep(app, RememberedPlans())
+    keep(app, KnownCovers())
     part(SeatSnapshots, app).forget_all()
     keep(app, LatelyRead())

@@ -10,6 +10,7 @@ from concert.api import (
     accounts,
     catalogue,
     halls,
+    images,
     openapi,
     organiser,
     payments,
@@ -17,6 +18,7 @@ from concert.api import (
     reservations,
     rooms,
     staff,
+    tickets,
     waiting_room,
     wallet,
 )
@@ -34,10 +36,12 @@ FEATURES = (
     wallet,
     payments,
     refunds,
+    tickets,
     organiser,
     staff,
     rooms,
     halls,
+    images,
 )
 
 

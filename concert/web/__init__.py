@@ -9,6 +9,7 @@ from concert.web import (
     assets,
     catalogue,
     checkout,
+    covers,
     door,
     formats,
     greeting,
@@ -26,7 +27,19 @@ from concert.web import (
 from concert.web.errors import answer_error
 
 # Each has a blueprint called ``pages``, made by ``door.new_pages``.
-FEATURES = (catalogue, waiting_room, seats, checkout, live, wallet, tickets, me, staff, organiser)
+FEATURES = (
+    catalogue,
+    covers,
+    waiting_room,
+    seats,
+    checkout,
+    live,
+    wallet,
+    tickets,
+    me,
+    staff,
+    organiser,
+)
 
 __all__ = ["answer_error", "register"]
 
@@ -40,5 +53,6 @@ def register(app: Flask, settings: Settings) -> None:
     staff_door.init_staff_door(app)
     live.init_live(app)
     greeting.init_greeting(app)
+    covers.init_looks(app)
     for feature in FEATURES:
         app.register_blueprint(feature.pages)

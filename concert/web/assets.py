@@ -1,8 +1,8 @@
 """Static files from memory: addresses that carry a content hash, kept for a year, compressed once.
 
 Every style sheet under ``static/css`` is served as one file, ``css/site.css``: tokens
-first, then the base, then the components by name. So is what every page does, from
-``static/js/page``: ``js/page.js``, in which each file's names stay its own.
+first, then the base, then the components by name. So is each folder of scripts: ``js/page.js``, what
+every page does, from ``static/js/page``; in it each file's names stay its own.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from werkzeug.wrappers import Response as AnyResponse
 from concert.ground.parts import keep, part
 
 BUNDLE = "css/site.css"
-SCRIPTS = "js/page.js"
 FIRST_IN_BUNDLE = ("tokens.css", "base.css")
 ICON = "img/icon.svg"
 SMALLEST_COMPRESSED = 400
@@ -53,7 +52,9 @@ class Assets:
             if path.is_file()
         }
         self._assets[BUNDLE] = _asset(BUNDLE, _bundled(root / "css"))
-        self._assets[SCRIPTS] = _asset(SCRIPTS, _joined(root / "js" / "page"))
+        for folder in sorted((root / "js").glob("*/")):
+            name = f"js/{folder.name}.js"
+            self._assets[name] = _asset(name, _joined(folder))
 
     def find(self, name: str) -> Asset:
         """The file called ``name``, such as ``js/page.js``.

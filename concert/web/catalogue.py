@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
@@ -9,6 +10,7 @@ from itertools import groupby
 from flask import Response, request
 
 from concert.catalogue.service import Concert
+from concert.covers.service import look_up
 from concert.ground.errors import Unavailable
 from concert.overview.sales import Sale, SaleState, list_sales, sale_of
 from concert.waiting_room.doors import Doors, doors_of
@@ -51,6 +53,8 @@ def home() -> Response:
     """What is on sale, what will be, and what was."""
     now = datetime.now(UTC)
     sales, after = list_sales(request.args.get("after", type=int), PAGE_SIZE)
+    with suppress(Unavailable):
+        look_up(sale.concert.concert_id for sale in sales)
     shown = [_shown(sale, now) for sale in sales]
     shown.sort(key=lambda one: (ORDER.index(one.section), _next_moment(one)))
     sections = [(section, list(ones)) for section, ones in groupby(shown, lambda one: one.section)]
