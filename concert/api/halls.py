@@ -31,10 +31,10 @@ from concert.api.hall_schemas import (
     HallsAnswer,
     HallWithPlanAnswer,
     NewHall,
-    OfferAnswer,
-    OfferChanges,
     PerformancePath,
     PlanAnswer,
+    SeatsForSaleChanges,
+    SeatsNotForSaleAnswer,
     WhichBest,
     WhichForm,
     WhichPlan,
@@ -159,11 +159,11 @@ def get_plan(path: PerformancePath, query: WhichPlan) -> Response:
     "/performances/<performance_id>/seats",
     summary="Block seats of a performance, or release them",
     security=for_staff(),
-    responses=answers({200: OfferAnswer}, 400, 401, 403, 404, 409, 413, 415, 429),
+    responses=answers({200: SeatsNotForSaleAnswer}, 400, 401, 403, 404, 409, 413, 415, 429),
 )
 @needs("organiser")
 @large(LARGEST_BODY)
-def patch_seats(path: PerformancePath, body: OfferChanges) -> Response:
+def patch_seats(path: PerformancePath, body: SeatsForSaleChanges) -> Response:
     """All of it or nothing; live maps show it at once. With an empty body: how it is."""
     offer = change_offer(
         path.performance_id,

@@ -17,6 +17,7 @@ from concert.api.ticket_schemas import (
     TicketPath,
     TicketsAnswer,
 )
+from concert.catalogue.labels import called_in_json
 from concert.ground.parts import part
 from concert.ground.settings import Settings
 from concert.tickets import handing_on, service
@@ -158,9 +159,8 @@ def ticket_document(ticket: service.Ticket) -> dict[str, Any]:
         "concert_id": ticket.concert_id,
         "performance_id": ticket.performance_id,
         "seat_no": ticket.seat_no,
-        "section": None,
-        "row": None,
-        "seat": None,
+        **dict.fromkeys(("section", "row", "seat", "label")),
+        **called_in_json(ticket.performance_id, ticket.seat_no),
         "status": ticket.status,
         "code": ticket.code,
         "price": ticket.price,
