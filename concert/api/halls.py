@@ -219,19 +219,21 @@ def hall_document(hall: Hall) -> dict[str, Any]:
 
 
 def _written_plan(performance: Performance, version: str, form: Form) -> WrittenPlan:
+    """The plan as it is sent; one writes it, and a crowd that comes at once waits for that."""
     kept = part(WrittenPlans)
     with kept.lock:
         found = kept.plans.get((version, form))
-        if found is not None:
-            kept.plans.move_to_end((version, form))
-            return found
+        if found is None:
+            found = kept.plans[version, form] = _write(performance, version, form)
+            while len(kept.plans) > MOST_WRITTEN:
+                kept.plans.popitem(last=False)
+        kept.plans.move_to_end((version, form))
+        return found
+
+
+def _write(performance: Performance, version: str, form: Form) -> WrittenPlan:
     plan = plan_of_performance(performance)
     assert plan is not None
     about = {"performance_id": performance.performance_id, "version": version}
     body = orjson.dumps({**about, **document_of(plan, form, performance.prices)})
-    found = WrittenPlan(body, gzip.compress(body, COMPRESSION, mtime=0))
-    with kept.lock:
-        kept.plans[version, form] = found
-        while len(kept.plans) > MOST_WRITTEN:
-            kept.plans.popitem(last=False)
-    return found
+    return WrittenPlan(body, gzip.compress(body, COMPRESSION, mtime=0))
