@@ -28,6 +28,7 @@ from concert.catalogue.service import (
     create_concert,
     is_empty,
 )
+from concert.commands.sale import add_sale_commands
 from concert.covers.hues import HUES
 from concert.covers.service import remove_cover, set_cover
 from concert.factory import create_app
@@ -43,6 +44,7 @@ from concert.halls.document import document_of
 from concert.halls.reading import read_file
 from concert.halls.table import table_of
 from concert.local.errors import LocalError
+from concert.refunds import books
 from concert.staff import keys as key_service
 from concert.staff import service as staff_service
 from concert.staff.access import ROLES
@@ -633,6 +635,28 @@ def audit_log(as_csv: bool, subject: str | None, **wanted: Any) -> None:
                 click.echo(orjson.dumps(audit.as_document(one)))
 
 
+@commands.command("audit")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+def audit_books(as_json: bool) -> int:
+    """Compare wallets, ledger, payments, refunds, payouts, seats and tickets; exit code 1 where anything differs."""
+    with _attached_app():
+        found = books.audit()
+    if as_json:
+        click.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
+    else:
+        for one in found.differences:
+            click.echo(f"{one.about} {one.number}: {one.difference}")
+        sums = found.sums
+        click.echo(
+            f"{sums.payments:,} payments and {sums.seats_sold:,} sold seats. Won: {sums.charged:,} charged, "
+            f"{sums.paid:,} paid, {sums.refunded:,} refunded, {sums.paid_out:,} paid out, "
+            f"{sums.in_wallets:,} in wallets."
+        )
+        count = len(found.differences)
+        click.echo(f"{count:,} difference(s)." if count else "No difference.")
+    return 1 if found.differences else 0
+
+
 def _print_link(made: staff_service.SignInLink, settings: Settings) -> None:
     """The link, and the same to be scanned."""
     base = settings.public_url or f"http://{settings.host}:{settings.port}"
@@ -729,6 +753,8 @@ def _seed_demo() -> bool:
         create_concert(title, venue, room_slug, [night])
     return True
 
+
+add_sale_commands(commands, room, _attached_app, MOMENT)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -6,6 +6,7 @@ from concert.covers.models import Cover, CoverFile
 from concert.ground.audit import AuditEntry
 from concert.ground.idempotency import IdempotencyKey
 from concert.halls.models import Hall
+from concert.overview.models import SaleSample
 from concert.payments.models import Payment, Refund, RefundedSeat
 from concert.refunds.models import Cancellation
 from concert.reservations.models import Reservation
@@ -33,6 +34,7 @@ __all__ = [
     "RefundedSeat",
     "Reservation",
     "Room",
+    "SaleSample",
     "Seat",
     "StaffLink",
     "StaffMember",

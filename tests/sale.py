@@ -19,6 +19,7 @@ from concert.ground.parts import keep, part
 from concert.ground.redis_client import redis
 from concert.halls.service import RememberedPlans
 from concert.overview.lately import LatelyRead
+from concert.overview.samples import LastNoted
 from concert.reservations.service import RememberedPrices
 from concert.reservations.snapshots import SeatSnapshots
 from concert.waiting_room import service as waiting_room
@@ -32,6 +33,7 @@ NEW_YEARS_EVE = datetime(2030, 12, 31, 19, 0, tzinfo=SEOUL)
 
 # Children before parents, as foreign keys want it.
 TABLES = (
+    "sale_samples",
     *("entries", "hand_ons", "tickets", "wallet_entries", "refunded_seats", "refunds", "payouts"),
     *(
         "cancellations",
@@ -70,7 +72,8 @@ LATER = """
 UPDATE seats SET held_until = held_until - {0}, sold_at = sold_at - {0};
 UPDATE reservations SET held_until = held_until - {0}, created_at = created_at - {0};
 UPDATE performances SET sales_open_at = sales_open_at - {0}, sales_close_at = sales_close_at - {0},
-    returns_until = returns_until - {0};
+    cancelled_at = cancelled_at - {0}, returns_until = returns_until - {0};
+UPDATE cancellations SET cancelled_at = cancelled_at - {0}, looked_at = looked_at - {0};
 UPDATE idempotency_keys SET created_at = created_at - {0};
 UPDATE completed_places SET completed_at = completed_at - {0};
 UPDATE ended_places SET ended_at = ended_at - {0};
@@ -285,3 +288,4 @@ def forget_all(app: ConcertApp) -> None:
     keep(app, KnownCovers())
     part(SeatSnapshots, app).forget_all()
     keep(app, LatelyRead())
+    keep(app, LastNoted())

@@ -9,6 +9,8 @@ from flask_openapi3 import OpenAPI
 from concert.api import (
     accounts,
     catalogue,
+    cockpit,
+    entries,
     halls,
     images,
     openapi,
@@ -37,9 +39,11 @@ FEATURES = (
     payments,
     refunds,
     tickets,
+    entries,
     organiser,
     staff,
     rooms,
+    cockpit,
     halls,
     images,
 )

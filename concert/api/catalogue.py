@@ -123,6 +123,8 @@ def performance_document(performance: Performance) -> dict[str, Any]:
         "prices": category_prices(performance),
         "plan": _plan_links(performance),
         "lone_seats": performance.lone_seats,
+        "cancelled_at": performance.cancelled_at,
+        "returns_until": performance.returns_until,
     }
 
 

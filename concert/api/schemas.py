@@ -407,6 +407,12 @@ class PerformanceAnswer(BaseModel):
     )
     plan: PlanLinks | None = Field(description="Where its plan is; null where it has none.")
     lone_seats: Literal["off", "advise", "refuse"]
+    cancelled_at: dt.datetime | None = Field(
+        None, description="When it was cancelled: nothing of it is sold, and the money comes back."
+    )
+    returns_until: dt.datetime | None = Field(
+        None, description="Until when tickets may be given back; null: they may not."
+    )
 
 
 class PlanLinks(BaseModel):
@@ -489,7 +495,7 @@ class ReservationsAnswer(BaseModel):
 class EntryAnswer(BaseModel):
     amount: int
     balance_after: int
-    kind: Literal["charge", "payment", "refund", "payout"]
+    kind: Literal["charge", "payment", "handed_on", "refund", "payout"]
     created_at: dt.datetime
     note: str | None = Field(
         None, description="Why, of a refund; or where the money went, of a payout."

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field, StrictBool
 
-from concert.api.schemas import EXAMPLE_PAYMENT, Asked, BothLanguages
+from concert.api.schemas import EXAMPLE_PAYMENT, Asked
 
 EXAMPLE_TICKET = "01936b2c-7a40-7c3e-9f51-5a0c2d9e8b17"
 EXAMPLE_LINK = "Zk3vQm0yT8uJt1b2hXc5nW7pRd9sLa4e"
@@ -37,7 +37,9 @@ class TicketAnswer(BaseModel):
     section: str | None = Field(description="Of the hall's plan; null where there is none.")
     row: str | None
     seat: str | None
-    label: BothLanguages | None = Field(description="The three in one.")
+    label: dict[str, str] | None = Field(
+        description="What the seat is called, in `ko` and `en`; null where there is no plan."
+    )
     status: Literal["valid", "used", "void", "handed_on"]
     code: str | None = Field(
         description="What the QR code says after `/tickets/verify/`; null where it opens no door."

@@ -25,6 +25,7 @@ from concert.tickets.keys import public_keys
 
 door = new_door("my tickets", "What somebody owns, seat by seat.")
 
+NO_PLAN = dict.fromkeys(("section", "row", "seat", "label"))
 # Keys change seldom, and those before go on verifying.
 KEPT = "public, max-age=300"
 
@@ -159,7 +160,7 @@ def ticket_document(ticket: service.Ticket) -> dict[str, Any]:
         "concert_id": ticket.concert_id,
         "performance_id": ticket.performance_id,
         "seat_no": ticket.seat_no,
-        **dict.fromkeys(("section", "row", "seat", "label")),
+        **NO_PLAN,
         **called_in_json(ticket.performance_id, ticket.seat_no),
         "status": ticket.status,
         "code": ticket.code,

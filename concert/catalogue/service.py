@@ -47,6 +47,9 @@ class Performance:
     Where it has a hall plan, ``prices`` are of the plan's categories, in its order, and ``price`` is
     the lowest of them. ``released_seats`` are places for wheelchairs and companions that anybody may
     be given by now.
+
+    ``cancelled_at`` is when it was cancelled, else None. Until ``returns_until`` whoever has a
+    ticket may give it back; None where they may not.
     """
 
     performance_id: int
@@ -57,13 +60,13 @@ class Performance:
     capacity: int
     sales_open_at: datetime
     sales_close_at: datetime
-    # Until when tickets may be given back or handed on; None: never.
     returns_until: datetime | None = None
     hall_id: int | None = None
     hall_hash: str | None = None
     prices: tuple[int, ...] | None = None
     lone_seats: LoneSeats = "off"
     released_seats: tuple[int, ...] = ()
+    cancelled_at: datetime | None = None
 
     @property
     def plan_version(self) -> str | None:
@@ -72,6 +75,15 @@ class Performance:
             return None
         named = f"{self.performance_id} {self.hall_hash} {self.prices}"
         return hashlib.sha256(named.encode()).hexdigest()[:16]
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether it does not take place."""
+        return self.cancelled_at is not None
+
+    def takes_returns(self, now: datetime) -> bool:
+        """Whether tickets may be given back at this moment."""
+        return self.returns_until is not None and now < self.returns_until and not self.is_cancelled
 
     def on_sale(self, now: datetime) -> bool:
         """Whether it is sold at this moment."""
@@ -87,6 +99,11 @@ class Concert:
     venue: str
     room: str
     performances: tuple[Performance, ...]
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether it has dates, and none of them takes place."""
+        return bool(self.performances) and all(one.is_cancelled for one in self.performances)
 
     def bookable(self, now: datetime) -> list[Performance]:
         """The performances that are sold at this moment."""
@@ -137,12 +154,15 @@ def init_catalogue(app: Flask) -> None:
 # A subquery and no join, so that INSERT ... RETURNING can give them, too.
 PERFORMANCE_COLUMNS = (
     "id, concert_id, date, starts_at, price, capacity, sales_open_at, sales_close_at, returns_until, hall_id, "
-    "(SELECT h.hash FROM halls h WHERE h.id = hall_id), category_prices, lone_seats, released_seats"
+    "(SELECT h.hash FROM halls h WHERE h.id = hall_id), category_prices, lone_seats, released_seats, "
+    "cancelled_at"
 )
 READ_CONCERT = "SELECT id, title, venue, room_slug FROM concerts WHERE id = %s"
 READ_PERFORMANCES = f"""
 SELECT {PERFORMANCE_COLUMNS} FROM performances WHERE concert_id = ANY(%s) ORDER BY starts_at, id"""
-READ_PERFORMANCE = f"SELECT {PERFORMANCE_COLUMNS} FROM performances WHERE id = %s"
+CONCERTS_BEHIND = (
+    "SELECT id, title, venue, room_slug FROM concerts WHERE room_slug = %s ORDER BY id DESC"
+)
 LIST_CONCERTS = (
     "SELECT id, title, venue, room_slug FROM concerts WHERE id < %s ORDER BY id DESC LIMIT %s"
 )
@@ -151,6 +171,14 @@ SELECT p.id FROM performances p
 WHERE p.concert_id = ANY(%s)
   AND EXISTS (SELECT 1 FROM seats_for_sale s WHERE s.performance_id = p.id AND s.sold_at IS NULL)"""
 CREATE_CONCERT = "INSERT INTO concerts (title, venue, room_slug) VALUES (%s, %s, %s) RETURNING id"
+READ_PERFORMANCE = f"SELECT {PERFORMANCE_COLUMNS} FROM performances WHERE id = %s"
+# Its sale is over in the same moment; where it was to come, as if it had ended at once.
+CANCEL_PERFORMANCE = f"""
+UPDATE performances SET cancelled_at = statement_timestamp(),
+    sales_close_at = least(sales_close_at, statement_timestamp()),
+    sales_open_at = least(sales_open_at, statement_timestamp() - interval '1 millisecond')
+WHERE id = %s AND cancelled_at IS NULL RETURNING {PERFORMANCE_COLUMNS}"""
+SET_RETURNS = "UPDATE performances SET returns_until = %s WHERE id = %s"
 CREATE_PERFORMANCE = f"""
 INSERT INTO performances (concert_id, date, starts_at, price, capacity, sales_open_at, sales_close_at,
     hall_id, category_prices, lone_seats)
@@ -275,6 +303,44 @@ def place_of_performance(performance_id: int) -> tuple[int, str]:
     return places[performance_id]
 
 
+def concert_and_performance(performance_id: int) -> tuple[Concert, Performance]:
+    """A performance with its concert, as they are now.
+
+    Raises:
+        NotFound: there is no such performance.
+    """
+    concert = _read_again(place_of_performance(performance_id)[0])
+    return concert, find_performance(concert, performance_id=performance_id)
+
+
+def read_performance(link: Connection, performance_id: int) -> Performance:
+    """A performance as a transaction sees it, locked until that ends.
+
+    Raises:
+        NotFound: there is no such performance.
+    """
+    row = None
+    if 0 < performance_id <= LARGEST_ID:
+        row = link.execute(f"{READ_PERFORMANCE} FOR NO KEY UPDATE", (performance_id,)).fetchone()
+    if row is None:
+        raise NotFound("There is no such performance.")
+    return _performance(row)
+
+
+def close_cancelled(link: Connection, performance_id: int) -> Performance | None:
+    """Write down, in the caller's transaction, that a performance is cancelled; its sale ends with that.
+
+    None where it is cancelled already, or not there.
+    """
+    row = link.execute(CANCEL_PERFORMANCE, (performance_id,)).fetchone()
+    return None if row is None else _performance(row)
+
+
+def forget(concert_id: int) -> None:
+    """Read a concert anew when it is asked for again: it has been changed."""
+    part(Remembered).concerts.pop(concert_id, None)
+
+
 def room_behind(concert_id: int) -> str:
     """The room in front of a concert, which never changes: pages that ask often ask the process.
 
@@ -285,6 +351,13 @@ def room_behind(concert_id: int) -> str:
     if concert_id not in rooms:
         rooms[concert_id] = concert_of(concert_id).room
     return rooms[concert_id]
+
+
+def concerts_behind(slug: str) -> list[Concert]:
+    """The concerts behind a room with their dates, the newest first."""
+    with connection() as link:
+        rows = link.execute(CONCERTS_BEHIND, (slug,)).fetchall()
+        return _with_performances(link, rows)
 
 
 def hall_of_performance(performance_id: int) -> int | None:

@@ -41,6 +41,7 @@ class Settings(BaseSettings):
 
     # Staff.
     public_url: str = Field("", alias="CONCERT_PUBLIC_URL")
+    appeal_address: str = Field("", alias="CONCERT_APPEAL_ADDRESS", max_length=200)
     staff_link_minutes: int = Field(15, alias="CONCERT_STAFF_LINK_MINUTES", ge=1, le=1440)
     staff_session_hours: int = Field(12, alias="CONCERT_STAFF_SESSION_HOURS", ge=1, le=24 * 30)
     staff_idle_minutes: int = Field(120, alias="CONCERT_STAFF_IDLE_MINUTES", ge=1, le=24 * 60)

@@ -6,8 +6,11 @@ from pathlib import Path
 
 from concert.ground.prepared import Hot
 
-# The function that holds seats; the migrations install this text.
-HOLD_SEATS = (Path(__file__).parent / "sql" / "hold_seats.sql").read_text(encoding="utf-8")
+# The functions that hold seats, and say who holds any; the migrations install these texts.
+FOLDER = Path(__file__).parent / "sql"
+HOLD_SEATS = (FOLDER / "hold_seats.sql").read_text(encoding="utf-8")
+HOLD_TOGETHER = (FOLDER / "hold_together.sql").read_text(encoding="utf-8")
+LOOK_TOGETHER = (FOLDER / "look_together.sql").read_text(encoding="utf-8")
 
 # Hold seats for somebody whose place in a room is not completed; nothing comes back where it is.
 # Redis may not have been told of the payment yet, so the door alone cannot know.
@@ -19,6 +22,12 @@ SELECT held.* FROM (
 ) visitor, LATERAL hold_seats(visitor.holder, %(performance)s, %(wanted)s::smallint[], %(reservation)s,
     %(hold)s * interval '1 second', %(limit)s, %(together)s::integer, %(sequence)s::bigint,
     %(rehold)s * interval '1 second', %(lapsed_limit)s) held""")
+
+# The same for several people, a seat each; a row for each that was judged, with its number from 1.
+HOLD_ALL = Hot("""
+SELECT * FROM hold_together(%(users)s::uuid[], %(rooms)s::varchar[], %(sequences)s::bigint[],
+    %(performances)s::bigint[], %(wanted)s::smallint[], %(reservations)s::uuid[], %(hold)s * interval '1 second',
+    %(limit)s, %(rehold)s * interval '1 second', %(lapsed_limit)s)""")
 
 RESERVATION = """
 r.id, r.user_id, p.concert_id, r.performance_id, p.date, r.seat_nos, r.prices, r.amount,
@@ -34,11 +43,8 @@ MINE = f"""
 SELECT {RESERVATION} FROM reservations r JOIN performances p ON p.id = r.performance_id
 WHERE r.user_id = %s ORDER BY r.created_at DESC, r.id LIMIT %s"""
 
-# Of a user's live reservations, the one that ends first.
-NEXT_TO_LAPSE = f"""
-SELECT {RESERVATION} FROM reservations r JOIN performances p ON p.id = r.performance_id
-WHERE r.user_id = %s AND r.status = 'held' AND r.held_until > statement_timestamp()
-ORDER BY r.held_until LIMIT 1"""
+# Of each of some users' live reservations, the one that ends first.
+NEXT_TO_LAPSE = Hot("SELECT * FROM look_together(%(users)s::uuid[])")
 
 # The live reservation of just these seats, for somebody who asks for them again.
 SAME_AGAIN = f"""
@@ -85,6 +91,31 @@ WITH released AS (
     UPDATE reservations r SET status = 'cancelled' FROM released WHERE r.id = released.id
 )
 SELECT performance_id, seat_nos, id FROM released"""
+
+# Give the seats of a performance's live reservations back, so many at a time, in the same order. What
+# is being paid at this moment is left. With each comes the room, and when the last of its user's other
+# holds there ends.
+RELEASE_OF_PERFORMANCE = """
+WITH released AS (
+    SELECT r.id, r.user_id, r.performance_id, r.seat_nos FROM reservations r
+    WHERE r.performance_id = %(performance)s AND r.status = 'held' AND r.held_until > statement_timestamp()
+    ORDER BY r.id LIMIT %(most)s FOR UPDATE SKIP LOCKED
+), locked AS (
+    SELECT s.performance_id, s.seat_no FROM seats s JOIN released r
+        ON s.performance_id = r.performance_id AND s.seat_no = ANY (r.seat_nos) AND s.reservation_id = r.id
+    WHERE s.sold_at IS NULL ORDER BY s.performance_id, s.seat_no FOR UPDATE OF s
+), freed AS (
+    UPDATE seats s SET reservation_id = NULL, held_until = NULL FROM locked l
+    WHERE s.performance_id = l.performance_id AND s.seat_no = l.seat_no
+), cancelled AS (
+    UPDATE reservations r SET status = 'cancelled' FROM released WHERE r.id = released.id
+)
+SELECT released.id, released.user_id, released.seat_nos, c.room_slug, (
+    SELECT max(o.held_until) FROM reservations o
+    JOIN performances q ON q.id = o.performance_id JOIN concerts k ON k.id = q.concert_id
+    WHERE o.user_id = released.user_id AND k.room_slug = c.room_slug AND o.performance_id <> p.id
+      AND o.status = 'held' AND o.held_until > statement_timestamp())
+FROM released JOIN performances p ON p.id = released.performance_id JOIN concerts c ON c.id = p.concert_id"""
 
 # When the last of a user's live holds behind a room ends.
 HOLDS_UNTIL = """

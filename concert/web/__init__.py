@@ -9,15 +9,21 @@ from concert.web import (
     assets,
     catalogue,
     checkout,
+    cockpit,
     covers,
     door,
+    entrance,
     formats,
     greeting,
     language,
     live,
     me,
+    money_back,
     organiser,
+    reports,
+    returns,
     seats,
+    shared,
     staff,
     staff_door,
     tickets,
@@ -39,6 +45,11 @@ FEATURES = (
     me,
     staff,
     organiser,
+    cockpit,
+    reports,
+    money_back,
+    returns,
+    entrance,
 )
 
 __all__ = ["answer_error", "register"]
@@ -53,6 +64,7 @@ def register(app: Flask, settings: Settings) -> None:
     staff_door.init_staff_door(app)
     live.init_live(app)
     greeting.init_greeting(app)
+    shared.init_shared(app)
     covers.init_looks(app)
     for feature in FEATURES:
         app.register_blueprint(feature.pages)

@@ -181,6 +181,11 @@ EXPLAINED: dict[str, Explained] = {
         _("The organiser does not allow it for this date, or its time is over."),
         ("tickets",),
     ),
+    "refund_not_possible": Explained(
+        _("The money cannot be given back"),
+        _("It was given back already, its time is over, or the wallet would hold too much."),
+        ("back", "tickets"),
+    ),
     "hold_expired": Explained(
         _("The time to pay is over"),
         _("Your seats were given back, and nothing was charged. You may choose again."),
@@ -204,6 +209,13 @@ EXPLAINED: dict[str, Explained] = {
     "name_taken": Explained(
         _("This name is in use"),
         _("Choose another name, so that everybody knows who is meant."),
+        ("back",),
+    ),
+    "changed_meanwhile": Explained(
+        _("Somebody else was quicker"),
+        _(
+            "It was changed meanwhile, so nothing was done now. Go back, look again, and decide anew."
+        ),
         ("back",),
     ),
     "idempotency_conflict": Explained(

@@ -19,6 +19,7 @@ from concert.ground.parts import part
 from concert.ground.settings import Settings
 from concert.ground.signing import verify_code
 from concert.payments.service import payment_by_id
+from concert.refunds.search import refunds_to
 from concert.tickets import handing_on, service
 from concert.tickets.codes import read_code
 from concert.tickets.service import Ticket
@@ -33,6 +34,7 @@ from concert.web.door import (
     user_or_new,
 )
 from concert.web.formats import seat_names
+from concert.web.staff_door import is_signed_in
 
 pages = new_pages("tickets")
 
@@ -86,9 +88,13 @@ def show(visit_id: UUID) -> Response:
     visit = _visit(service.bought_together(require_user(), visit_id))
     drawn = {one.ticket_id: _drawn(one.code) for one in visit.good if one.code}
     until = visit.performance.returns_until
-    may_hand_on = until is not None and until > datetime.now(UTC)
     return render(
-        "tickets/ticket.html", visit=visit, drawn=drawn, may_hand_on=may_hand_on, until=until
+        "tickets/ticket.html",
+        visit=visit,
+        drawn=drawn,
+        may_hand_on=visit.performance.takes_returns(datetime.now(UTC)),
+        until=until,
+        refunds=refunds_to(visit.tickets[0].user_id, visit.visit_id),
     )
 
 
@@ -186,7 +192,15 @@ def verify(code: str) -> Response:
         ticket = service.ticket_by_id(read.ticket_id)
     except (TokenInvalid, NotFound):
         return _verify_old(code)
-    return render("tickets/verify.html", visit=_visit([ticket]), seat_nos=[read.seat_no])
+    at_the_door = is_signed_in("door")
+    response = render(
+        "tickets/verify.html",
+        visit=_visit([ticket]),
+        seat_nos=[read.seat_no],
+        ticket=ticket if at_the_door else None,
+        is_newest=read.serial == ticket.serial,
+    )
+    return private(response) if at_the_door else response
 
 
 def _verify_old(code: str) -> Response:
