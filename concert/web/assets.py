@@ -2,7 +2,8 @@
 
 Every style sheet under ``static/css`` is served as one file, ``css/site.css``: tokens
 first, then the base, then the components by name. So is what every page does, from
-``static/js/page``: ``js/page.js``, in which each file's names stay its own.
+``static/js/page``: ``js/page.js``, in which each file's names stay its own. The files of any other
+folder there are one script, in the order of their names: ``js/hall.js``.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from concert.ground.parts import keep, part
 
 BUNDLE = "css/site.css"
 SCRIPTS = "js/page.js"
+# htmx and its extension for streams are one request; they are vendored as they came.
+HTMX = "vendor/htmx.js"
 FIRST_IN_BUNDLE = ("tokens.css", "base.css")
 ICON = "img/icon.svg"
 SMALLEST_COMPRESSED = 400
@@ -54,6 +57,11 @@ class Assets:
         }
         self._assets[BUNDLE] = _asset(BUNDLE, _bundled(root / "css"))
         self._assets[SCRIPTS] = _asset(SCRIPTS, _joined(root / "js" / "page"))
+        self._assets[HTMX] = _asset(HTMX, _htmx(root / "vendor" / "htmx"))
+        for folder in (root / "js").iterdir():
+            if folder.is_dir() and folder.name != "page":
+                name = f"js/{folder.name}.js"
+                self._assets[name] = _asset(name, _in_a_row(folder))
 
     def find(self, name: str) -> Asset:
         """The file called ``name``, such as ``js/page.js``.
@@ -156,3 +164,15 @@ def _joined(directory: Path) -> bytes:
     """Scripts as one module: a block each, so that they share no names."""
     texts = (path.read_text(encoding="utf-8") for path in sorted(directory.glob("*.js")))
     return "\n".join(f"{{\n{text}}}" for text in texts).encode()
+
+
+def _htmx(directory: Path) -> bytes:
+    texts = [(directory / name).read_text(encoding="utf-8") for name in ("htmx.min.js", "hx-sse.min.js")]
+    return ";\n".join(texts).encode()
+
+
+def _in_a_row(directory: Path) -> bytes:
+    """Scripts as one module, without the lines that only say why."""
+    texts = [path.read_text(encoding="utf-8") for path in sorted(directory.glob("*.js"))]
+    lines = (line.strip() for line in "\n".join(texts).splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith("//")).encode()
