@@ -21,7 +21,13 @@ import orjson
 import segno
 from flask import current_app, url_for
 
-from concert.catalogue.service import NewDate, add_dates, create_concert, is_empty
+from concert.catalogue.service import (
+    LONE_SEATS,
+    NewDate,
+    add_dates,
+    create_concert,
+    is_empty,
+)
 from concert.factory import create_app
 from concert.ground import audit
 from concert.ground.audit import COMMAND
@@ -29,6 +35,10 @@ from concert.ground.database import unavailable_on_failure
 from concert.ground.errors import DomainError
 from concert.ground.observability import user_in_logs
 from concert.ground.settings import Settings, SettingsError, load_settings
+from concert.halls import service as hall_service
+from concert.halls.document import document_of
+from concert.halls.reading import read_file
+from concert.halls.table import table_of
 from concert.local.errors import LocalError
 from concert.staff import keys as key_service
 from concert.staff import service as staff_service
@@ -245,15 +255,26 @@ def date_options(command: Callable[..., Any]) -> Callable[..., Any]:
             required=True,
             help="When it starts; may be repeated.",
         ),
-        click.option(
-            "--price", type=click.IntRange(0, 10_000_000), required=True, help="Won for each seat."
-        ),
+        click.option("--price", type=click.IntRange(0, 10_000_000), help="Won for each seat."),
         click.option(
             "--capacity",
             type=click.IntRange(1, 20_000),
-            default=50,
+            help="Seats; left out: as many as the hall has, or 50.",
+        ),
+        click.option("--hall", type=int, help="The number of a hall whose plan it has."),
+        click.option(
+            "--category-price",
+            "category_prices",
+            type=(str, click.IntRange(0, 10_000_000)),
+            multiple=True,
+            help="With --hall, instead of --price: a category and its price in won; for each of them.",
+        ),
+        click.option(
+            "--lone-seats",
+            type=click.Choice(LONE_SEATS),
+            default="off",
             show_default=True,
-            help="Seats.",
+            help="Where a choice would leave a single seat, and another would not.",
         ),
         click.option("--sales-open-at", type=MOMENT, help="When sales open; left out: now."),
         click.option(
@@ -266,6 +287,8 @@ def date_options(command: Callable[..., Any]) -> Callable[..., Any]:
         shared = [
             given.pop(name) for name in ("price", "capacity", "sales_open_at", "sales_close_at")
         ]
+        of_plan = given.pop("hall"), dict(given.pop("category_prices")) or None
+        shared += [*of_plan, given.pop("lone_seats")]
         dates = [NewDate(starts_at, *shared) for starts_at in given.pop("starts_at")]
         return command(*arguments, dates=dates, **given)
 
@@ -344,6 +367,78 @@ def set_room(slug: str, open_now: bool, reason: str | None, **options: Any) -> N
     with _attached_app():
         changed, made = room_service.create_room(slug, changes, actor=COMMAND, reason=reason)
     click.echo(f"{'Made' if made else 'Changed'} {_described(changed)}")
+
+
+@commands.group()
+def hall() -> None:
+    """Hall plans: where seats are, what they are called, and their categories."""
+
+
+@hall.command("import")
+@click.argument(
+    "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=False
+)
+@click.option("--name", help="What to call it; left out: as the plan is called.")
+@click.option("--example", help="Instead of FILE, a hall that comes with us; `list` names them.")
+@REASON
+def import_hall(
+    file: Path | None, name: str | None, example: str | None, reason: str | None
+) -> None:
+    """Keep the plan in FILE: JSON of ours or of pretix, or a CSV table (docs/halls.md)."""
+    if (file is None) == (example is None):
+        raise click.UsageError("Give a FILE, or --example.")
+    if example is not None:
+        plan = hall_service.example(example, name)
+    elif file is not None:
+        plan = read_file(file.name, file.read_bytes(), name)
+    with _attached_app():
+        kept, is_new = hall_service.keep_hall(plan, actor=COMMAND, reason=reason)
+    was = "" if is_new else " It was kept already."
+    click.echo(f"Hall {kept.hall_id}: {kept.name}, {kept.capacity:,} seats.{was}")
+
+
+@hall.command("list")
+def list_halls() -> None:
+    """List the halls that are kept, and those that come with us."""
+    with _attached_app():
+        for kept in hall_service.list_halls():
+            click.echo(f"{kept.hall_id}: {kept.name}, {kept.capacity:,} seats")
+    click.echo(f"Examples: {', '.join(hall_service.example_names())}")
+
+
+@hall.command("show")
+@click.argument("hall_id", type=int)
+def show_hall(hall_id: int) -> None:
+    """Say what is in the hall with the number HALL_ID."""
+    with _attached_app():
+        kept, plan = hall_service.hall_of(hall_id), hall_service.plan_of(hall_id)
+    click.echo(f"{kept.name}, {kept.capacity:,} seats, {kept.hash[:16]}")
+    seats = plan.categories_of_seats
+    for index, category in enumerate(plan.categories):
+        click.echo(f"  {category.name}: {seats.count(index):,} seats, {category.color}")
+    for section in plan.sections:
+        count = sum(len(row.seats) for row in section.rows)
+        what = "to stand" if section.standing else f"{len(section.rows)} rows"
+        click.echo(f"  section {section.name or '-'}: {count:,} seats, {what}")
+
+
+@hall.command("export")
+@click.argument("hall_id", type=int)
+@click.option(
+    "--form",
+    type=click.Choice(["plain", "compact", "csv"]),
+    default="plain",
+    show_default=True,
+    help="JSON with a seat an object, JSON with columns, or the seats as a table.",
+)
+def export_hall(hall_id: int, form: Any) -> None:
+    """Print the plan of the hall with the number HALL_ID; `import` takes it as it is."""
+    with _attached_app():
+        plan = hall_service.plan_of(hall_id)
+    if form == "csv":
+        click.echo(table_of(plan).decode(), nl=False)
+    else:
+        click.echo(orjson.dumps(document_of(plan, form), option=orjson.OPT_INDENT_2))
 
 
 @commands.group()

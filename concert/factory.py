@@ -35,6 +35,7 @@ from concert.ground.settings import Settings, load_settings
 from concert.ground.signing import init_signing
 from concert.ground.streams import init_streams
 from concert.ground.tracing import init_tracing
+from concert.halls.service import init_halls
 from concert.overview.figures import init_readings
 from concert.overview.lately import init_overview
 from concert.reservations.service import init_reservations
@@ -110,6 +111,7 @@ def create_app(settings: Settings | None = None) -> ConcertApp:
     init_fanout(app, settings)
     init_events(app)
     init_limits(app, settings)
+    init_halls(app)
     init_catalogue(app)
     init_place_watch(app)
     init_reservations(app)

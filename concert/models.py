@@ -4,6 +4,7 @@ from concert.accounts.models import User
 from concert.catalogue.models import Concert, Performance, Seat
 from concert.ground.audit import AuditEntry
 from concert.ground.idempotency import IdempotencyKey
+from concert.halls.models import Hall
 from concert.payments.models import Payment
 from concert.reservations.models import Reservation
 from concert.staff.models import ApiKey, StaffLink, StaffMember, StaffSession
@@ -15,6 +16,7 @@ __all__ = [
     "AuditEntry",
     "CompletedPlace",
     "Concert",
+    "Hall",
     "IdempotencyKey",
     "Payment",
     "Performance",

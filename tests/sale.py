@@ -16,6 +16,7 @@ from concert.ground.audit import APPEND_ONLY
 from concert.ground.database import connection
 from concert.ground.parts import keep, part
 from concert.ground.redis_client import redis
+from concert.halls.service import RememberedPlans
 from concert.overview.lately import LatelyRead
 from concert.reservations.service import RememberedPrices
 from concert.reservations.snapshots import SeatSnapshots
@@ -31,7 +32,15 @@ NEW_YEARS_EVE = datetime(2030, 12, 31, 19, 0, tzinfo=SEOUL)
 # Children before parents, as foreign keys want it.
 TABLES = (
     *("wallet_entries", "payments", "seats", "reservations", "wallets", "performances"),
-    *("concerts", "completed_places", "ended_places", "idempotency_keys", "users", "rooms"),
+    *(
+        "concerts",
+        "halls",
+        "completed_places",
+        "ended_places",
+        "idempotency_keys",
+        "users",
+        "rooms",
+    ),
     *("staff_links", "staff_sessions", "api_keys", "staff", "audit_log"),
 )
 # To truncate makes new files for tables and indexes, which takes a hundred times as long as to
@@ -266,5 +275,6 @@ def forget_all(app: ConcertApp) -> None:
     """Make the process forget what it has read lately."""
     keep(app, Remembered())
     keep(app, RememberedPrices())
+    keep(app, RememberedPlans())
     part(SeatSnapshots, app).forget_all()
     keep(app, LatelyRead())

@@ -9,6 +9,7 @@ from flask_openapi3 import OpenAPI
 from concert.api import (
     accounts,
     catalogue,
+    halls,
     openapi,
     organiser,
     payments,
@@ -34,6 +35,7 @@ FEATURES = (
     organiser,
     staff,
     rooms,
+    halls,
 )
 
 
@@ -50,6 +52,7 @@ def register(app: OpenAPI) -> None:
     app.paths.update(paths)
     app.register_blueprint(openapi.documents)
     keep(app, openapi.ApiDocument())
+    keep(app, halls.WrittenPlans())
 
 
 def open_express_door(app: OpenAPI) -> None:

@@ -30,6 +30,7 @@ from concert.api.schemas import (
     SeatsAnswer,
     WhichDate,
 )
+from concert.catalogue.labels import category_prices
 from concert.catalogue.service import (
     Concert,
     Listed,
@@ -40,7 +41,7 @@ from concert.catalogue.service import (
     list_concerts,
     require_on_sale,
 )
-from concert.reservations.service import STATES, seat_prices
+from concert.reservations.service import SEAT_STATES, STATES, seat_prices
 from concert.reservations.snapshots import Reading, seats_lately
 from concert.waiting_room.service import enter
 
@@ -118,7 +119,19 @@ def performance_document(performance: Performance) -> dict[str, Any]:
         "capacity": performance.capacity,
         "sales_open_at": performance.sales_open_at,
         "sales_close_at": performance.sales_close_at,
+        "hall": performance.hall_id,
+        "prices": category_prices(performance),
+        "plan": _plan_links(performance),
+        "lone_seats": performance.lone_seats,
     }
+
+
+def _plan_links(performance: Performance) -> dict[str, str] | None:
+    version = performance.plan_version
+    if version is None:
+        return None
+    url = f"/v1/performances/{performance.performance_id}/plan?v={version}"
+    return {"version": version, "url": url, "compact_url": f"{url}&form=compact"}
 
 
 def date_document(performance: Performance, reading: Reading) -> dict[str, Any]:
@@ -172,7 +185,7 @@ def _written_seats(prices: tuple[int, ...]) -> list[dict[str, bytes]]:
             written: orjson.dumps(
                 {"seat_no": number, "price": price, "state": state, "mine": written.isupper()}
             )
-            for letter, state in STATES.items()
+            for letter, state in SEAT_STATES.items()
             for written in (letter, letter.upper())
         }
         for number, price in enumerate(prices, 1)

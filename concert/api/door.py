@@ -79,6 +79,16 @@ def takes(kind: Kind, *, admitted: bool = False) -> Callable[[View], View]:
     return mark
 
 
+def large(most: int) -> Callable[[View], View]:
+    """Say that a call takes bodies of up to so many bytes, and not only of the usual size."""
+
+    def mark(view: View) -> View:
+        view.__largest_body__ = most  # type: ignore[attr-defined]
+        return view
+
+    return mark
+
+
 def for_staff(role: Role = "organiser", *, keys: bool = True) -> list[dict[str, list[str]]]:
     """What a call that ``needs`` this role takes, for the OpenAPI document."""
     return [{role if keys else "root": []}, {"session": [], "page": []}]
@@ -253,6 +263,10 @@ def _read_body() -> None:
     """Read the body once, strictly; ``ApiRequest.get_json`` gives what was read here."""
     if request.method not in ("POST", "PUT", "PATCH"):
         return
+    view = current_app.view_functions.get(request.endpoint or "")
+    most: int | None = getattr(view, "__largest_body__", None)
+    if most is not None:
+        request.max_content_length = most
     data = request.get_data(cache=True)
     if not data:
         g.body = {}

@@ -102,7 +102,16 @@ def room_document(room: Room) -> dict[str, Any]:
 
 def _new_dates(dates: list[NewDateAsked]) -> list[NewDate]:
     return [
-        NewDate(one.starts_at, one.price, one.capacity, one.sales_open_at, one.sales_close_at)
+        NewDate(
+            one.starts_at,
+            one.price,
+            one.capacity,
+            one.sales_open_at,
+            one.sales_close_at,
+            one.hall,
+            one.prices,
+            one.lone_seats,
+        )
         for one in dates
     ]
 

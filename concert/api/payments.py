@@ -80,7 +80,7 @@ def payment_document(payment: Payment) -> dict[str, Any]:
         "concert_id": payment.concert_id,
         "performance_id": payment.performance_id,
         "date": payment.date,
-        "seats": priced_seats(payment.seat_nos, payment.prices),
+        "seats": priced_seats(payment.performance_id, payment.seat_nos, payment.prices),
         "amount": payment.amount,
         "balance": payment.balance,
         "paid_at": payment.paid_at,

@@ -15,11 +15,13 @@ from concert.ground.errors import (
     DomainError,
     Fault,
     InsufficientBalance,
+    LoneSeat,
     ReholdTooSoon,
     SeatTaken,
     error_of_status,
 )
 from concert.ground.observability import route
+from concert.halls.draft import PlanRefused
 
 log = structlog.get_logger()
 
@@ -63,8 +65,10 @@ def answer_domain_error(error: DomainError) -> Response:
     retry_after = getattr(error, "retry_after", None)
     if retry_after is not None:
         headers["Retry-After"] = str(retry_after)
-    if isinstance(error, SeatTaken | ReholdTooSoon):
+    if isinstance(error, SeatTaken | ReholdTooSoon | LoneSeat):
         more["seats"] = list(error.seat_nos)
+    if isinstance(error, PlanRefused):
+        more["errors"] = [{"where": "plan", "what": what} for what in error.problems]
     if isinstance(error, InsufficientBalance):
         more["missing"] = error.missing
     return problem(type(error), error.message, headers, **more)

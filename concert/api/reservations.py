@@ -28,6 +28,7 @@ from concert.api.schemas import (
     Which,
     WhichSeats,
 )
+from concert.catalogue.labels import called_in_json
 from concert.catalogue.service import concert_of, find_performance
 from concert.ground.idempotency import or_first_answer
 from concert.reservations.service import (
@@ -114,7 +115,7 @@ def reservation_document(reservation: Reservation) -> dict[str, Any]:
         "concert_id": reservation.concert_id,
         "performance_id": reservation.performance_id,
         "date": reservation.date,
-        "seats": priced_seats(reservation.seat_nos, reservation.prices),
+        "seats": priced_seats(reservation.performance_id, reservation.seat_nos, reservation.prices),
         "amount": reservation.amount,
         "status": reservation.status,
         "created_at": reservation.created_at,
@@ -122,10 +123,12 @@ def reservation_document(reservation: Reservation) -> dict[str, Any]:
     }
 
 
-def priced_seats(seat_nos: tuple[int, ...], prices: tuple[int, ...]) -> list[dict[str, int]]:
-    """Seats with their prices as JSON shows them."""
+def priced_seats(
+    performance_id: int, seat_nos: tuple[int, ...], prices: tuple[int, ...]
+) -> list[dict[str, Any]]:
+    """Seats with their prices as JSON shows them, and what they are called where a plan says so."""
     return [
-        {"seat_no": seat_no, "price": price}
+        {"seat_no": seat_no, "price": price, **called_in_json(performance_id, seat_no)}
         for seat_no, price in zip(seat_nos, prices, strict=True)
     ]
 

@@ -210,10 +210,26 @@ class Reasoned(Asked):
 
 class NewDate(Asked):
     starts_at: Moment = Field(json_schema_extra={"example": "2026-12-24T19:00:00+09:00"})
-    capacity: StrictInt = Field(50, ge=1, le=20_000)
-    price: StrictInt = Field(ge=0, le=10_000_000, description="Whole won for each seat.")
+    capacity: StrictInt | None = Field(
+        None, ge=1, le=20_000, description="Left out: as many as the hall has, or 50."
+    )
+    price: StrictInt | None = Field(
+        None, ge=0, le=10_000_000, description="Whole won for each seat."
+    )
     sales_open_at: Moment | None = Field(None, description="Left out: now.")
     sales_close_at: Moment | None = Field(None, description="Left out: when it starts.")
+    hall: StrictInt | None = Field(
+        None, ge=1, le=2**63 - 1, description="The number of a hall whose plan it has."
+    )
+    prices: dict[str, StrictInt] | None = Field(
+        None,
+        max_length=50,
+        description="With `hall`, instead of `price`: whole won for each of its categories.",
+    )
+    lone_seats: Literal["off", "advise", "refuse"] = Field(
+        "off",
+        description="Where a choice would leave a single seat between others, and another would not.",
+    )
 
 
 class NewConcert(Reasoned):
@@ -385,6 +401,18 @@ class PerformanceAnswer(BaseModel):
     capacity: int
     sales_open_at: dt.datetime
     sales_close_at: dt.datetime
+    hall: int | None = Field(description="The hall whose plan it has; null: the usual one.")
+    prices: dict[str, int] | None = Field(
+        description="Of each category of the hall; `price` is the lowest."
+    )
+    plan: PlanLinks | None = Field(description="Where its plan is; null where it has none.")
+    lone_seats: Literal["off", "advise", "refuse"]
+
+
+class PlanLinks(BaseModel):
+    version: str
+    url: str
+    compact_url: str
 
 
 class ConcertAnswer(BaseModel):
@@ -414,7 +442,7 @@ class DatesAnswer(BaseModel):
 class SeatAnswer(BaseModel):
     seat_no: int
     price: int
-    state: Literal["available", "held", "sold"]
+    state: Literal["available", "held", "sold", "blocked"]
     mine: bool
 
 
@@ -428,9 +456,18 @@ class SeatsAnswer(BaseModel):
     dates: list[SeatsOfDateAnswer]
 
 
+class BothLanguages(BaseModel):
+    ko: str
+    en: str
+
+
 class PricedSeat(BaseModel):
     seat_no: int
     price: int
+    section: str | None = Field(None, description="Of the hall plan; left out where there is none.")
+    row: str | None = None
+    seat: str | None = None
+    label: BothLanguages | None = Field(None, description="The three in one.")
 
 
 class ReservationAnswer(BaseModel):

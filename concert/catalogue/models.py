@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Date,
     DateTime,
@@ -19,7 +20,9 @@ from sqlalchemy import (
     UniqueConstraint,
     Uuid,
     func,
+    text,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from concert.ground.database import Base
@@ -50,6 +53,8 @@ class Performance(Base):
         CheckConstraint(f"capacity BETWEEN 1 AND {LARGEST_CAPACITY}", name="capacity_in_range"),
         CheckConstraint(f"price BETWEEN 0 AND {HIGHEST_PRICE}", name="price_in_range"),
         CheckConstraint("sales_open_at < sales_close_at", name="sales_period_in_order"),
+        CheckConstraint("lone_seats IN ('off', 'advise', 'refuse')", name="lone_seats_known"),
+        CheckConstraint("(hall_id IS NULL) = (category_prices IS NULL)", name="hall_has_prices"),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
@@ -60,13 +65,23 @@ class Performance(Base):
     capacity: Mapped[int] = mapped_column(Integer)
     sales_open_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     sales_close_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    # Where the seats are, and what each of its categories costs; the usual hall has no plan.
+    hall_id: Mapped[int | None] = mapped_column(ForeignKey("halls.id"))
+    category_prices: Mapped[list[int] | None] = mapped_column(ARRAY(Integer))
+    # What to do where a choice would leave a single seat between others.
+    lone_seats: Mapped[str] = mapped_column(String(10), server_default="off")
+    # Places for wheelchairs and companions that anybody may be given by now.
+    released_seats: Mapped[list[int]] = mapped_column(
+        ARRAY(SmallInteger), server_default=text("'{}'")
+    )
 
 
 class Seat(Base):
     """One seat of one performance.
 
     It is free when it is not sold and nobody's ``held_until`` lies in the future;
-    a lapsed hold may stay written here until somebody tidies it up.
+    a lapsed hold may stay written here until somebody tidies it up. One that is ``blocked`` is not
+    for sale: whoever counts or holds seats looks at the view ``seats_for_sale``, which has the others.
 
     Whatever changes has no index and no foreign key: a hold is then written beside the row that it
     changes, and touches nothing else. What the key would refuse, the functions that write here rule
@@ -79,6 +94,7 @@ class Seat(Base):
         CheckConstraint(f"price BETWEEN 0 AND {HIGHEST_PRICE}", name="price_in_range"),
         CheckConstraint("sold_at IS NULL OR reservation_id IS NOT NULL", name="sold_has_owner"),
         CheckConstraint("held_until IS NULL OR reservation_id IS NOT NULL", name="held_has_holder"),
+        CheckConstraint("NOT blocked OR reservation_id IS NULL", name="blocked_is_nobodys"),
         {"postgresql_with": {"fillfactor": 70}},
     )
 
@@ -88,3 +104,4 @@ class Seat(Base):
     reservation_id: Mapped[UUID | None] = mapped_column(Uuid)
     held_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     sold_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    blocked: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))

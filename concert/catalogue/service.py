@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -19,6 +20,8 @@ from concert.ground.database import Connection, connection
 from concert.ground.errors import AmbiguousDate, BadRequest, NotFound, SalesNotOpen
 from concert.ground.parts import keep, part
 from concert.ground.settings import Settings
+from concert.halls import service as halls
+from concert.halls.plan import Plan
 
 USUAL_CAPACITY = 50
 MOST_DATES_AT_ONCE = 100
@@ -31,11 +34,20 @@ EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo
 REMEMBERED_SECONDS = 2.0
 
 Sales = Literal["upcoming", "on_sale", "sold_out", "ended"]
+# What happens where a choice would leave a single seat between others, and another would not:
+# nothing; the best seats avoid it and whoever chooses is told; or it is refused.
+LoneSeats = Literal["off", "advise", "refuse"]
+LONE_SEATS: tuple[LoneSeats, ...] = ("off", "advise", "refuse")
 
 
 @dataclass(frozen=True, slots=True)
 class Performance:
-    """One date of a concert: when, how many seats, for how much (won), and when it is sold."""
+    """One date of a concert: when, how many seats, for how much (won), and when it is sold.
+
+    Where it has a hall plan, ``prices`` are of the plan's categories, in its order, and ``price`` is
+    the lowest of them. ``released_seats`` are places for wheelchairs and companions that anybody may
+    be given by now.
+    """
 
     performance_id: int
     concert_id: int
@@ -45,6 +57,19 @@ class Performance:
     capacity: int
     sales_open_at: datetime
     sales_close_at: datetime
+    hall_id: int | None = None
+    hall_hash: str | None = None
+    prices: tuple[int, ...] | None = None
+    lone_seats: LoneSeats = "off"
+    released_seats: tuple[int, ...] = ()
+
+    @property
+    def plan_version(self) -> str | None:
+        """What names this performance's plan with its prices; None where it has no plan."""
+        if self.hall_hash is None:
+            return None
+        named = f"{self.performance_id} {self.hall_hash} {self.prices}"
+        return hashlib.sha256(named.encode()).hexdigest()[:16]
 
     def on_sale(self, now: datetime) -> bool:
         """Whether it is sold at this moment."""
@@ -76,13 +101,20 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class NewDate:
-    """A performance to be made. Sales run from now until it starts, unless said otherwise."""
+    """A performance to be made. Sales run from now until it starts, unless said otherwise.
+
+    In the hall with the number ``hall_id`` every category has its price in ``prices``, or all have
+    ``price``; the seats are the plan's. Without one there are ``capacity`` seats, 50 unless said.
+    """
 
     starts_at: datetime
-    price: int
-    capacity: int = USUAL_CAPACITY
+    price: int | None = None
+    capacity: int | None = None
     sales_open_at: datetime | None = None
     sales_close_at: datetime | None = None
+    hall_id: int | None = None
+    prices: Mapping[str, int] | None = None
+    lone_seats: LoneSeats = "off"
 
 
 @dataclass(slots=True)
@@ -92,6 +124,7 @@ class Remembered:
     concerts: dict[int, tuple[float, Concert]] = field(default_factory=dict)
     places: dict[int, tuple[int, str]] = field(default_factory=dict)
     rooms: dict[int, str] = field(default_factory=dict)
+    halls: dict[int, int | None] = field(default_factory=dict)
 
 
 def init_catalogue(app: Flask) -> None:
@@ -99,26 +132,34 @@ def init_catalogue(app: Flask) -> None:
     keep(app, Remembered())
 
 
+# A subquery and no join, so that INSERT ... RETURNING can give them, too.
 PERFORMANCE_COLUMNS = (
-    "id, concert_id, date, starts_at, price, capacity, sales_open_at, sales_close_at"
+    "id, concert_id, date, starts_at, price, capacity, sales_open_at, sales_close_at, hall_id, "
+    "(SELECT h.hash FROM halls h WHERE h.id = hall_id), category_prices, lone_seats, released_seats"
 )
 READ_CONCERT = "SELECT id, title, venue, room_slug FROM concerts WHERE id = %s"
 READ_PERFORMANCES = f"""
 SELECT {PERFORMANCE_COLUMNS} FROM performances WHERE concert_id = ANY(%s) ORDER BY starts_at, id"""
+READ_PERFORMANCE = f"SELECT {PERFORMANCE_COLUMNS} FROM performances WHERE id = %s"
 LIST_CONCERTS = (
     "SELECT id, title, venue, room_slug FROM concerts WHERE id < %s ORDER BY id DESC LIMIT %s"
 )
 WITH_UNSOLD_SEATS = """
 SELECT p.id FROM performances p
 WHERE p.concert_id = ANY(%s)
-  AND EXISTS (SELECT 1 FROM seats s WHERE s.performance_id = p.id AND s.sold_at IS NULL)"""
+  AND EXISTS (SELECT 1 FROM seats_for_sale s WHERE s.performance_id = p.id AND s.sold_at IS NULL)"""
 CREATE_CONCERT = "INSERT INTO concerts (title, venue, room_slug) VALUES (%s, %s, %s) RETURNING id"
 CREATE_PERFORMANCE = f"""
-INSERT INTO performances (concert_id, date, starts_at, price, capacity, sales_open_at, sales_close_at)
-VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING {PERFORMANCE_COLUMNS}"""
+INSERT INTO performances (concert_id, date, starts_at, price, capacity, sales_open_at, sales_close_at,
+    hall_id, category_prices, lone_seats)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING {PERFORMANCE_COLUMNS}"""
 CREATE_SEATS = """
 INSERT INTO seats (performance_id, seat_no, price)
 SELECT %s, seat_no, %s FROM generate_series(1, %s) AS seat_no"""
+CREATE_PLANNED_SEATS = """
+INSERT INTO seats (performance_id, seat_no, price, blocked)
+SELECT %s, seat_no, price, seat_no = ANY (%s::integer[])
+FROM unnest(%s::integer[]) WITH ORDINALITY AS planned (price, seat_no)"""
 PLACE_OF_PERFORMANCE = """
 SELECT c.id, c.room_slug FROM performances p JOIN concerts c ON c.id = p.concert_id WHERE p.id = %s"""
 LATELY_CLOSED = """
@@ -185,6 +226,37 @@ def find_performance(
     return fitting[0]
 
 
+def performance_of(performance_id: int, link: Connection) -> Performance:
+    """A performance by its number, as it is now.
+
+    Raises:
+        NotFound: there is none with this number.
+    """
+    row = (
+        link.execute(READ_PERFORMANCE, (performance_id,)).fetchone()
+        if 0 < performance_id <= LARGEST_ID
+        else None
+    )
+    if row is None:
+        raise NotFound("There is no such performance.")
+    return _performance(row)
+
+
+def performance_lately(performance_id: int) -> Performance:
+    """The same, as this process read it at most ``REMEMBERED_SECONDS`` ago.
+
+    Raises:
+        NotFound: there is none with this number.
+    """
+    concert_id, _ = place_of_performance(performance_id)
+    return find_performance(concert_of(concert_id), performance_id=performance_id)
+
+
+def forget_concert(concert_id: int) -> None:
+    """Read a concert anew when it is asked for next: something of it has changed."""
+    part(Remembered).concerts.pop(concert_id, None)
+
+
 def place_of_performance(performance_id: int) -> tuple[int, str]:
     """Which concert a performance belongs to, and which room; neither ever changes.
 
@@ -211,6 +283,19 @@ def room_behind(concert_id: int) -> str:
     if concert_id not in rooms:
         rooms[concert_id] = concert_of(concert_id).room
     return rooms[concert_id]
+
+
+def hall_of_performance(performance_id: int) -> int | None:
+    """The hall whose plan a performance has, which never changes; None for the usual hall.
+
+    Raises:
+        NotFound: there is no such performance.
+    """
+    known = part(Remembered).halls
+    if performance_id not in known:
+        with connection() as link:
+            known[performance_id] = performance_of(performance_id, link).hall_id
+    return known[performance_id]
 
 
 def require_on_sale(performance: Performance) -> None:
@@ -348,7 +433,7 @@ def _read_concert(link: Connection, concert_id: int) -> Concert:
 def _with_performances(link: Connection, rows: Sequence[Any]) -> list[Concert]:
     found: dict[int, list[Performance]] = {row[0]: [] for row in rows}
     for row in link.execute(READ_PERFORMANCES, (list(found),)).fetchall():
-        performance = Performance(*row)
+        performance = _performance(row)
         found[performance.concert_id].append(performance)
     return [Concert(row[0], row[1], row[2], row[3], tuple(found[row[0]])) for row in rows]
 
@@ -379,33 +464,87 @@ def _create_performances(
 def _told(performances: Sequence[Performance]) -> list[dict[str, Any]]:
     """Dates as the audit log has them."""
     told = ("performance_id", "starts_at", "price", "capacity", "sales_open_at", "sales_close_at")
-    return [{name: getattr(one, name) for name in told} for one in performances]
+    of_plans = ("hall_id", "prices", "lone_seats")
+    return [
+        {name: getattr(one, name) for name in (*told, *(of_plans if one.hall_id else ()))}
+        for one in performances
+    ]
 
 
 def _create_performance(link: Connection, concert_id: int, new: NewDate) -> Performance:
     settings = part(Settings)
     opens = new.sales_open_at or datetime.now(UTC)
     closes = new.sales_close_at or new.starts_at
-    _check_date(new, opens, closes)
+    _check_times(new, opens, closes)
+    plan = None if new.hall_id is None else _plan_for(new.hall_id)
+    prices = _prices_of(plan, new)
+    capacity = _capacity_of(plan, new)
     date = new.starts_at.astimezone(settings.zone).date()
     try:
         row = link.execute(
             CREATE_PERFORMANCE,
-            (concert_id, date, new.starts_at, new.price, new.capacity, opens, closes),
+            (concert_id, date, new.starts_at, min(prices), capacity, opens, closes)
+            + (new.hall_id, None if plan is None else list(prices), new.lone_seats),
         ).fetchone()
     except psycopg.errors.UniqueViolation as error:
         raise BadRequest("Two dates of one concert start at the same time.") from error
     assert row is not None
-    performance = Performance(*row)
-    link.execute(CREATE_SEATS, (performance.performance_id, new.price, new.capacity))
+    performance = _performance(row)
+    number = performance.performance_id
+    if plan is None:
+        link.execute(CREATE_SEATS, (number, performance.price, capacity))
+    else:
+        each = [prices[category] for category in plan.categories_of_seats]
+        link.execute(CREATE_PLANNED_SEATS, (number, plan.blocked, each))
     return performance
 
 
-def _check_date(new: NewDate, opens: datetime, closes: datetime) -> None:
-    if not 1 <= new.capacity <= LARGEST_CAPACITY:
-        raise BadRequest(f"capacity is 1 to {LARGEST_CAPACITY}.")
-    if not 0 <= new.price <= HIGHEST_PRICE:
+def _performance(row: Sequence[Any]) -> Performance:
+    performance = Performance(*row)
+    part(Remembered).halls[performance.performance_id] = performance.hall_id
+    prices, released = performance.prices, performance.released_seats
+    return replace(
+        performance,
+        prices=None if prices is None else tuple(prices),
+        released_seats=tuple(released),
+    )
+
+
+def _plan_for(hall_id: int) -> Plan:
+    try:
+        return halls.plan_of(hall_id)
+    except NotFound as error:
+        raise BadRequest(f"There is no hall {hall_id}.") from error
+
+
+def _prices_of(plan: Plan | None, new: NewDate) -> tuple[int, ...]:
+    """The price of each category; of a house without a plan, its one price."""
+    if (new.price is None) == (new.prices is None):
+        raise BadRequest("Give price, or prices for each category of the hall.")
+    if new.prices is not None and plan is None:
+        raise BadRequest("Only a hall has categories: give price.")
+    names = ["price"] if plan is None else [one.name for one in plan.categories]
+    given = dict.fromkeys(names, new.price) if new.prices is None else dict(new.prices)
+    if set(given) != set(names):
+        raise BadRequest(f"prices names each category of the hall: {', '.join(names)}.")
+    prices = tuple(price for name in names if (price := given[name]) is not None)
+    if not all(0 <= price <= HIGHEST_PRICE for price in prices):
         raise BadRequest(f"price is 0 to {HIGHEST_PRICE} won.")
+    return prices
+
+
+def _capacity_of(plan: Plan | None, new: NewDate) -> int:
+    if plan is None:
+        capacity = USUAL_CAPACITY if new.capacity is None else new.capacity
+        if not 1 <= capacity <= LARGEST_CAPACITY:
+            raise BadRequest(f"capacity is 1 to {LARGEST_CAPACITY}.")
+        return capacity
+    if new.capacity not in (None, plan.capacity):
+        raise BadRequest(f"This hall has {plan.capacity} seats; leave capacity out.")
+    return plan.capacity
+
+
+def _check_times(new: NewDate, opens: datetime, closes: datetime) -> None:
     if any(moment.tzinfo is None for moment in (new.starts_at, opens, closes)):
         raise BadRequest("Times need an offset, such as 2026-12-24T19:00:00+09:00.")
     if any(not EARLIEST <= moment <= LATEST for moment in (new.starts_at, opens, closes)):

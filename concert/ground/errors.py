@@ -161,6 +161,19 @@ class NotTogether(DomainError):
         self.count = count
 
 
+class LoneSeat(DomainError):
+    """``seat_nos`` are the seats that would be left alone between others, where it need not be."""
+
+    code = "lone_seat"
+    status = 409
+    title = "A single seat would be left"
+
+    def __init__(self, seat_nos: Sequence[int]) -> None:
+        named = ", ".join(str(number) for number in seat_nos)
+        super().__init__(f"This would leave a single seat between others: {named}.")
+        self.seat_nos = tuple(seat_nos)
+
+
 class SeatLimit(DomainError):
     """``limit`` is how many seats of one performance one user may have."""
 

@@ -63,7 +63,7 @@ FROM (
     SELECT p.id, c.room_slug FROM performances p JOIN concerts c ON c.id = p.concert_id
     WHERE p.sales_open_at <= statement_timestamp() AND p.sales_close_at > statement_timestamp()
     ORDER BY p.sales_open_at DESC, p.id LIMIT %s
-) p JOIN seats s ON s.performance_id = p.id GROUP BY p.id, p.room_slug ORDER BY p.id"""
+) p JOIN seats_for_sale s ON s.performance_id = p.id GROUP BY p.id, p.room_slug ORDER BY p.id"""
 
 
 @dataclass(slots=True)

@@ -124,14 +124,14 @@ SELECT performance_id, seat_no, NULL::uuid, NULL::uuid, NULL::smallint[] FROM fr
 UNION ALL SELECT performance_id, NULL, id, user_id, seat_nos FROM ended"""
 
 # Every seat of some performances as one user sees it: a letter a seat, in number order.
-# a: available, h: held, s: sold; a capital where it is the user's own.
+# a: available, h: held, s: sold, b: blocked; a capital where it is the user's own.
 LETTERS = Hot("""
 SELECT s.performance_id, string_agg(
     CASE WHEN s.sold_at IS NOT NULL THEN
               CASE WHEN s.reservation_id = ANY (m.own) THEN 'S' ELSE 's' END
          WHEN s.held_until > statement_timestamp() THEN
               CASE WHEN s.reservation_id = ANY (m.own) THEN 'H' ELSE 'h' END
-         ELSE 'a' END, '' ORDER BY s.seat_no)
+         WHEN s.blocked THEN 'b' ELSE 'a' END, '' ORDER BY s.seat_no)
 FROM (SELECT ARRAY(
         SELECT r.id FROM reservations r
         WHERE r.user_id = %(user)s AND r.performance_id = ANY (%(performances)s::bigint[])
@@ -147,7 +147,8 @@ SELECT seen.performance_id,
         FILTER (WHERE seen.letter <> 'a'),
     extract(epoch FROM min(seen.held_until) FILTER (WHERE seen.letter = 'h') - statement_timestamp())::float8
 FROM (SELECT performance_id, seat_no, reservation_id, held_until,
-          CASE WHEN sold_at IS NOT NULL THEN 's' WHEN held_until > statement_timestamp() THEN 'h' ELSE 'a' END AS letter
+          CASE WHEN sold_at IS NOT NULL THEN 's' WHEN held_until > statement_timestamp() THEN 'h'
+               WHEN blocked THEN 'b' ELSE 'a' END AS letter
       FROM seats WHERE performance_id = ANY (%(performances)s::bigint[])) seen
 LEFT JOIN reservations r ON seen.letter <> 'a' AND r.id = seen.reservation_id AND r.status IN ('held', 'paid')
 GROUP BY seen.performance_id"""
@@ -161,4 +162,4 @@ SELECT performance_id,
     count(*) FILTER (WHERE sold_at IS NULL AND (held_until IS NULL OR held_until <= statement_timestamp())),
     count(*) FILTER (WHERE sold_at IS NULL AND held_until > statement_timestamp()),
     count(*) FILTER (WHERE sold_at IS NOT NULL)
-FROM seats WHERE performance_id = ANY (%s::bigint[]) GROUP BY performance_id"""
+FROM seats_for_sale WHERE performance_id = ANY (%s::bigint[]) GROUP BY performance_id"""

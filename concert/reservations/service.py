@@ -16,7 +16,7 @@ from uuid import UUID, uuid4
 import structlog
 from flask import Flask
 
-from concert.catalogue.seating import best_together
+from concert.catalogue.labels import layout_of_performance, plan_of_performance
 from concert.catalogue.service import REMEMBERED_SECONDS, Performance, require_seats
 from concert.ground import events
 from concert.ground.database import Connection, array, connection
@@ -25,6 +25,7 @@ from concert.ground.errors import (
     BadRequest,
     DomainError,
     HoldExpired,
+    LoneSeat,
     NotFound,
     NotTogether,
     NotYours,
@@ -43,15 +44,19 @@ from concert.ground.observability import counts_refusals, note_event
 from concert.ground.parts import keep, part
 from concert.ground.sale_health import note_lapsed
 from concert.ground.settings import Settings
+from concert.halls.best import Wish, best_choices, could_spare_singles, left_alone
 from concert.reservations import queries
+from concert.reservations.snapshots import seats_lately
 from concert.waiting_room import service as waiting_room
 from concert.waiting_room.seats import Moved, tell_moved
 from concert.waiting_room.tokens import QueueToken
 
 log = structlog.get_logger()
 
-State = Literal["available", "held", "sold"]
+State = Literal["available", "held", "sold", "blocked"]
+# What is for sale, and the one state more that a seat may be in.
 STATES: dict[str, State] = {"a": "available", "h": "held", "s": "sold"}
+SEAT_STATES: dict[str, State] = {**STATES, "b": "blocked"}
 MOST_LISTED = 200
 MOST_TIDIED_AT_ONCE = 1000
 # In a rush for the best seats: how many places are tried in one statement, and how often the
@@ -91,7 +96,7 @@ class SeatState(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SeatCounts:
-    """How many seats of a performance are in each state."""
+    """How many seats of a performance are in each state; those that are blocked are in none."""
 
     available: int
     held: int
@@ -127,7 +132,8 @@ def hold_seats(
         NotAdmitted, TokenExpired, TokenInvalid: it is not this user's turn.
         SalesNotOpen: the performance is not on sale now.
         SeatLimit: the user would have more seats of it than one person may.
-        SeatTaken: somebody else has one of them.
+        SeatTaken: somebody else has one of them, or it is not for sale.
+        LoneSeat: they would leave a single seat between others, where that is refused and need not be.
         ReholdTooSoon: a hold of theirs on one of them has lapsed just now.
         TooManyLapsed: too many of their holds have lapsed in this visit.
         IdempotencyConflict: the key was used for another request.
@@ -137,6 +143,8 @@ def hold_seats(
     limit("holds", token.user_id)
     wanted = require_seats(performance, seat_nos)
     with _visit_for_a_hold(token, room) as visit:
+        if performance.lone_seats == "refuse":
+            _refuse_lone_seats(performance, wanted, attempt)
         return _hold_during(visit, performance, wanted, attempt)
 
 
@@ -147,11 +155,20 @@ def hold_best_seats(
     performance: Performance,
     count: int,
     attempt: Attempt | None = None,
+    *,
+    category: str | None = None,
+    near: Sequence[int] = (),
+    wheelchair: bool = False,
 ) -> Reservation:
     """Hold the best ``count`` free seats side by side; where somebody is quicker, the next best.
 
+    Best is near the stage and the middle, or near the seats ``near``; of one ``category`` where it
+    is named. With ``wheelchair`` one is a place for a wheelchair, and the others are beside it.
+    Where the performance says so, no single seat is left between others as long as it need not be.
+
     Raises:
-        BadRequest: the count is not 1 to the most that one person may have.
+        BadRequest: the count is not 1 to the most that one person may have, or the hall has no such
+            category or seat.
         NotTogether: there are not so many side by side.
         SeatTaken: others were quicker every time.
         And what :func:`hold_seats` raises.
@@ -160,14 +177,25 @@ def hold_best_seats(
     most = part(Settings).max_seats_per_user
     if not 1 <= count <= most:
         raise BadRequest(f"Choose 1 to {most} seats.")
+    wish = Wish(
+        count,
+        _category_index(performance, category),
+        require_seats(performance, near) if near else (),
+        wheelchair,
+    )
     with _visit_for_a_hold(token, room) as visit:
         held = recall(attempt, Reservation) if attempt else None
         if held is not None:
             _end_failed_hold(visit)
             return held
         for trial in range(MOST_TRIALS):
-            choices = best_together(
-                _free_seats(performance), count, performance.capacity, MOST_CHOICES
+            choices = best_choices(
+                layout_of_performance(performance),
+                _letters_now(performance),
+                wish,
+                most=MOST_CHOICES,
+                spare_singles=performance.lone_seats != "off",
+                released=performance.released_seats,
             )
             if not choices:
                 raise NotTogether(count)
@@ -180,6 +208,21 @@ def hold_best_seats(
             except SeatTaken:
                 log.info("best_seats_lost", performance=performance.performance_id, trial=trial)
         raise SeatTaken(choices[0])
+
+
+def lone_seats_of(performance: Performance, seat_nos: Sequence[int], letters: str) -> list[int]:
+    """The seats that would be left alone between others if these were taken, where it need not be.
+
+    ``letters`` is the state of each seat. Nothing where other seats would leave some alone, too, or
+    where some of these are not to be had anyway.
+    """
+    if any(letters[seat_no - 1] != "a" for seat_no in seat_nos):
+        return []
+    layout = layout_of_performance(performance)
+    alone = left_alone(layout, letters, seat_nos, performance.released_seats)
+    if alone and could_spare_singles(layout, letters, seat_nos, performance.released_seats):
+        return alone
+    return []
 
 
 def release_reservation(user_id: UUID, reservation_id: UUID) -> None:
@@ -280,7 +323,7 @@ def next_to_lapse(user_id: UUID) -> Reservation | None:
 def seat_letters(user_id: UUID | None, performance_ids: Sequence[int]) -> dict[int, str]:
     """Every seat of some performances as this user sees them: a letter a seat, in number order.
 
-    ``a`` is available, ``h`` held and ``s`` sold; a capital where it is the user's own.
+    ``a`` is available, ``h`` held, ``s`` sold and ``b`` blocked; a capital where it is the user's own.
     This is what the map is made of, and a twentieth of the work of a row for each seat.
     """
     with connection() as link:
@@ -300,16 +343,45 @@ def seat_prices(performance_id: int) -> tuple[int, ...]:
     return found[1]
 
 
-def _free_seats(performance: Performance) -> list[int]:
-    letters = seat_letters(None, [performance.performance_id])[performance.performance_id]
-    return [seat_no for seat_no, letter in enumerate(letters, 1) if letter == "a"]
+def _letters_now(performance: Performance) -> str:
+    return seat_letters(None, [performance.performance_id])[performance.performance_id]
+
+
+def _refuse_lone_seats(
+    performance: Performance, wanted: tuple[int, ...], attempt: Attempt | None
+) -> None:
+    """Refuse a choice that leaves a single seat; what was read lately clears nearly everybody.
+
+    Raises:
+        LoneSeat: it does, as it is now, and need not.
+    """
+    [reading] = seats_lately([performance.performance_id])
+    if not lone_seats_of(performance, wanted, reading.letters):
+        return
+    if attempt is not None and recall(attempt, Reservation) is not None:
+        return
+    alone = lone_seats_of(performance, wanted, _letters_now(performance))
+    if alone:
+        raise LoneSeat(alone)
+
+
+def _category_index(performance: Performance, category: str | None) -> int | None:
+    if category is None:
+        return None
+    plan = plan_of_performance(performance)
+    names = [] if plan is None else [one.name for one in plan.categories]
+    if category not in names:
+        raise BadRequest(f"There is no category {category!r} here.")
+    return names.index(category)
 
 
 def seat_counts(performance_ids: Sequence[int]) -> dict[int, SeatCounts]:
     """How many seats of some performances are available, held and sold."""
     with connection() as link:
         rows = link.execute(queries.COUNTS, (array(performance_ids),)).fetchall()
-    return {row[0]: SeatCounts(*row[1:]) for row in rows}
+    # Where every seat is blocked there is none to count.
+    nothing = dict.fromkeys(performance_ids, SeatCounts(0, 0, 0))
+    return nothing | {row[0]: SeatCounts(*row[1:]) for row in rows}
 
 
 def tidy_expired() -> int:

@@ -38,7 +38,7 @@ class Reading:
     """The seats of a performance at one moment.
 
     ``letters`` are the states in number order as nobody's own: ``a`` available, ``h`` held,
-    ``s`` sold. ``own`` has the numbers of each person's seats, by the number of their id.
+    ``s`` sold, ``b`` blocked. ``own`` has the numbers of each person's seats, by the number of their id.
     ``shown`` keeps what the reading was turned into, so that it is done once.
     """
 

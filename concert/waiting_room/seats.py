@@ -37,11 +37,12 @@ WITH dates AS MATERIALIZED (
     SELECT s.performance_id, count(*) FILTER (WHERE s.sold_at IS NOT NULL) AS sold,
         count(*) FILTER (WHERE s.sold_at IS NULL AND s.held_until > statement_timestamp()) AS held,
         count(*) AS seats
-    FROM seats s WHERE s.performance_id IN (SELECT id FROM dates) GROUP BY s.performance_id
+    FROM seats_for_sale s WHERE s.performance_id IN (SELECT id FROM dates) GROUP BY s.performance_id
 ), behind AS (
+    -- A date whose seats are all blocked is a date, too.
     SELECT d.room_slug, sum(n.seats - n.sold - n.held) AS free, sum(n.held) AS held, sum(n.sold) AS sold,
         coalesce(sum(n.seats - n.sold - n.held) FILTER (WHERE d.on_sale), 0) AS bookable
-    FROM dates d JOIN counted n ON n.performance_id = d.id GROUP BY d.room_slug
+    FROM dates d LEFT JOIN counted n ON n.performance_id = d.id GROUP BY d.room_slug
 ), holders AS (
     SELECT c.room_slug, r.user_id, max(r.held_until) AS held_until
     FROM reservations r JOIN performances p ON p.id = r.performance_id JOIN concerts c ON c.id = p.concert_id

@@ -58,7 +58,7 @@ class Assets:
         self._assets[BUNDLE] = _asset(BUNDLE, _bundled(root / "css"))
         self._assets[SCRIPTS] = _asset(SCRIPTS, _joined(root / "js" / "page"))
         self._assets[HTMX] = _asset(HTMX, _htmx(root / "vendor" / "htmx"))
-        for folder in (root / "js").iterdir():
+        for folder in (root / "js").glob("*/"):
             if folder.is_dir() and folder.name != "page":
                 name = f"js/{folder.name}.js"
                 self._assets[name] = _asset(name, _in_a_row(folder))
@@ -167,7 +167,8 @@ def _joined(directory: Path) -> bytes:
 
 
 def _htmx(directory: Path) -> bytes:
-    texts = [(directory / name).read_text(encoding="utf-8") for name in ("htmx.min.js", "hx-sse.min.js")]
+    """htmx, then its extension, as they are told apart by their names."""
+    texts = (path.read_text(encoding="utf-8") for path in sorted(directory.glob("*.js")))
     return ";\n".join(texts).encode()
 
 

@@ -135,6 +135,11 @@ EXPLAINED: dict[str, Explained] = {
         _("Nothing was held. Choose fewer, or choose them one by one on the map."),
         ("back",),
     ),
+    "lone_seat": Explained(
+        _("A single seat would be left"),
+        _("Nothing was held. Choose seats that leave nobody alone, or let us choose the best."),
+        ("back",),
+    ),
     "seat_limit": Explained(
         _("More seats than one person may have"),
         _("One person may have at most %(limit)s seats of one date."),

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from flask import render_template, request
 from flask_babel import gettext as _
 from markupsafe import Markup
 
-from concert.catalogue.labels import label_of, seat_label
+from concert.catalogue.labels import Language, label_of, seat_label
 from concert.catalogue.service import Performance
 from concert.ground.fanout import Fact
 from concert.ground.parts import part
@@ -120,6 +120,11 @@ def hall_list(
     return drawn
 
 
+def spoken() -> Language:
+    """The page's language, as the names of seats are said in it."""
+    return cast(Language, language())
+
+
 def seats_as_facts(user_id: str, fact: Fact) -> bytes:
     """Changed seats as a stream tells them to a map that is drawn by its script."""
     mine = fact.data.get("holder") == user_id
@@ -205,10 +210,8 @@ def _seats(
     found = []
     for seat_no in numbers:
         letter, label = letters[seat_no - 1], plan.places[seat_no - 1].seat
-        true_of_it = [
-            flags[name] for bit, name in enumerate(FLAGS) if bits[seat_no - 1] >> bit & 1
-        ]
-        name = seat_label(performance, seat_no, language())
+        true_of_it = [flags[name] for bit, name in enumerate(FLAGS) if bits[seat_no - 1] >> bit & 1]
+        name = seat_label(performance, seat_no, spoken())
         says = [name, price(prices[seat_no - 1]), *true_of_it, states[letter]]
         found.append(Listed(seat_no, label, ", ".join(says), letter))
     return found
@@ -236,11 +239,15 @@ def _flag_words() -> dict[str, str]:
 def _words() -> dict[str, Any]:
     """What the script says, with its own values in braces."""
     limit = part(Settings).max_seats_per_user
-    row, place = Place("{section}", "{row}", "{seat}", False), Place("{section}", "", "{seat}", True)
+    row, place = (
+        Place("{section}", "{row}", "{seat}", False),
+        Place("{section}", "", "{seat}", True),
+    )
     return {
-        "seat": label_of(row, language()),
-        "seatOnly": label_of(replace(row, row=""), language()),
-        "place": label_of(place, language()),
+        "seat": label_of(row, spoken()),
+        "rowOnly": label_of(replace(row, section=""), spoken()),
+        "seatOnly": label_of(replace(row, row=""), spoken()),
+        "place": label_of(place, spoken()),
         "states": _state_words(),
         "chosen": _("chosen"),
         "flags": _flag_words(),
@@ -250,7 +257,9 @@ def _words() -> dict[str, Any]:
         "some": _("Chosen: %(n)s", n="{n}"),
         "remove": _("Take %(seat)s out", seat="{seat}"),
         "taken": _("%(seat)s, which you had chosen, was just taken.", seat="{seats}"),
-        "takenSeveral": _("These, which you had chosen, were just taken: %(seats)s.", seats="{seats}"),
+        "takenSeveral": _(
+            "These, which you had chosen, were just taken: %(seats)s.", seats="{seats}"
+        ),
         "held": _("You are holding: %(seats)s.", seats="{seats}"),
         "limit": _("You have chosen %(limit)s seats, the most for one person.", limit=limit),
     }

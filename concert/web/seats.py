@@ -39,6 +39,7 @@ from concert.halls.best import nearest_free
 from concert.halls.plan import Plan
 from concert.overview.sales import sale_of
 from concert.reservations.service import (
+    SEAT_STATES,
     STATES,
     Reservation,
     SeatState,
@@ -51,8 +52,8 @@ from concert.reservations.snapshots import Reading, SeatSnapshots, seats_lately
 from concert.waiting_room import service as waiting_room
 from concert.waiting_room.service import Visit
 from concert.waiting_room.tokens import QueueToken
-from concert.web.hall import hall_list, hall_shown, own_letters
 from concert.web.door import go_to, new_pages, private, queue_token, render, tells_of
+from concert.web.hall import hall_list, hall_shown, own_letters, spoken
 from concert.web.language import language, speaking
 from concert.web.waiting_room import room_url
 
@@ -230,7 +231,7 @@ def _hall(
     if asked == "list":
         drawn = hall_list(performance, plan, reading, user_id, **marks)
         return private(Response(drawn, mimetype="text/html"))
-    shown["names"] = lambda seat_nos: seat_labels(performance, seat_nos, language())
+    shown["names"] = lambda seat_nos: seat_labels(performance, seat_nos, spoken())
     shown |= hall_shown(performance, plan, reading, user_id, **marks)
     return private(render("hall/page.html", status, **shown))
 
@@ -253,7 +254,7 @@ def _map(performance: Performance, reading: Reading, user_id: UUID, **marks: Any
         letters = reading.letters_for(user_id)
         prices = seat_prices(performance.performance_id)
         seats = {
-            number: SeatState(number, price, STATES[letter.lower()], letter.isupper())
+            number: SeatState(number, price, SEAT_STATES[letter.lower()], letter.isupper())
             for number, (letter, price) in enumerate(zip(letters, prices, strict=True), 1)
         }
         drawn = Markup(

@@ -21,6 +21,10 @@ DATE = {
     "capacity",
     "sales_open_at",
     "sales_close_at",
+    "hall",
+    "prices",
+    "plan",
+    "lone_seats",
 }
 
 

@@ -117,7 +117,8 @@ def test_a_hundred_thousand_seats_that_are_held_go_up_and_down_as_they_are(
     def seats() -> list[tuple[int, str]]:
         with connection() as link:
             return link.execute(
-                "SELECT count(*), md5(string_agg(s::text, ',' ORDER BY performance_id, seat_no)) FROM seats s"
+                "SELECT count(*), md5(string_agg((performance_id, seat_no, price, reservation_id, held_until, sold_at)"
+                "::text, ',' ORDER BY performance_id, seat_no)) FROM seats"
             ).fetchall()
 
     flask_migrate.upgrade(revision="0003")
@@ -127,6 +128,8 @@ def test_a_hundred_thousand_seats_that_are_held_go_up_and_down_as_they_are(
     assert before[0][0] == 100_000
     flask_migrate.upgrade()
     assert seats() == before
+    with connection() as link:
+        assert link.execute("SELECT count(*) FROM seats_for_sale").fetchall() == [(100_000,)]
     flask_migrate.downgrade(revision="0003")
     assert seats() == before
     flask_migrate.upgrade()

@@ -11,7 +11,11 @@ FREE = {"price": 0, "capacity": 3}
 
 
 def tiles(page: Document) -> list[str]:
-    return [one["class"] for one in (*page.with_tag("a"), *page.with_tag("div")) if "date-tile" in one.get("class", "")]
+    return [
+        one["class"]
+        for one in (*page.with_tag("a"), *page.with_tag("div"))
+        if "date-tile" in one.get("class", "")
+    ]
 
 
 def test_twelve_dates_are_a_strip_that_says_what_each_costs_and_what_is_left(

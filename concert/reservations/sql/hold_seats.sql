@@ -17,6 +17,8 @@
 -- rehold: for how long after a hold of theirs has lapsed its seats are for others only.
 -- Both limits are for holds that lapsed: whoever released a hold may change their mind.
 --
+-- Seats that are blocked are not for sale: the view `seats_for_sale` is without them.
+--
 -- outcome: 'held'; or nothing was changed, and 'no_user', 'closed' (not on sale now),
 -- 'limit' (used: seats that the user has already), 'lapsed' (too many holds have lapsed),
 -- 'too_soon' (seats: those of them that are for others until held_until),
@@ -85,14 +87,14 @@ BEGIN
 
     IF together IS NULL AND size = 1 THEN
         -- Most take one seat. It has no order among others, so locking, looking and taking are one step.
-        UPDATE seats s SET reservation_id = reservation, held_until = hold_seats.held_until
+        UPDATE seats_for_sale s SET reservation_id = reservation, held_until = hold_seats.held_until
         WHERE s.performance_id = performance AND s.seat_no = wanted[1]
           AND s.sold_at IS NULL AND (s.held_until IS NULL OR s.held_until <= held_at)  -- guard: one seat
         RETURNING wanted, ARRAY[s.price], s.price INTO seats, prices, amount;
     ELSIF together IS NULL THEN
         SELECT array_agg(free.seat_no), array_agg(free.price), sum(free.price) INTO seats, prices, amount
         FROM (
-            SELECT s.seat_no, s.price FROM seats s
+            SELECT s.seat_no, s.price FROM seats_for_sale s
             WHERE s.performance_id = performance AND s.seat_no = ANY (wanted)
               AND s.sold_at IS NULL AND (s.held_until IS NULL OR s.held_until <= held_at)  -- guard: free now
             ORDER BY s.seat_no
@@ -108,7 +110,7 @@ BEGIN
                   AND (s.sold_at IS NOT NULL OR s.held_until > held_at));
             SELECT array_agg(free.seat_no), array_agg(free.price), sum(free.price) INTO seats, prices, amount
             FROM (
-                SELECT s.seat_no, s.price FROM seats s
+                SELECT s.seat_no, s.price FROM seats_for_sale s
                 WHERE s.performance_id = performance AND s.seat_no = ANY (choice)
                   AND s.sold_at IS NULL AND (s.held_until IS NULL OR s.held_until <= held_at)
                 ORDER BY s.seat_no

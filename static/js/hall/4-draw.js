@@ -224,6 +224,7 @@ export class Painter {
     const { context, palette, ratio, marks, plan } = this;
     const room = (section.box.x1 - section.box.x0) * this.k;
     const tall = (section.box.y1 - section.box.y0) * this.k;
+    if (!section.name) return;
     const px = Math.max(9.5, Math.min(NAMES_PX + 1, Math.sqrt(room * tall) / ratio / 4.4));
     const name = this.word(section.shortName, px * ratio, palette.ink, 700, true);
     if (name.width > room * 1.5) return;
@@ -247,7 +248,7 @@ export class Painter {
     pen.font = font;
     const wide = pen.measureText(text).width;
     const margin = onGround ? px * 0.28 : 1;
-    word = blank(Math.ceil(wide + margin * 2), Math.ceil(px * (onGround ? 1.25 : 1.2)));
+    word = blank(Math.ceil(wide + margin * 2), Math.ceil(px * (onGround ? 1.25 : 1.4)));
     const of = word.getContext("2d");
     if (onGround) {
       of.globalAlpha = 0.88;

@@ -30,7 +30,7 @@ export class Choice {
     const { plan, words } = this;
     const section = plan.sections[plan.section[n]];
     const row = section.rows[plan.row[n]].label;
-    const pattern = section.standing ? words.place : row ? words.seat : words.seatOnly;
+    const pattern = section.standing ? words.place : !section.name ? words.rowOnly : row ? words.seat : words.seatOnly;
     return pattern.replace("{section}", section.name).replace("{row}", row).replace("{seat}", plan.label[n]);
   }
 

@@ -41,7 +41,7 @@ async function begin(hall) {
       const middle = floorAt(view, { x: pane.size.width / 2, y: pane.size.height / 2 });
       const section = seatPx(view, plan) >= ROWS_PX ? plan.sections[sectionAt(plan, middle.x, middle.y)] : null;
       if (where.textContent !== (section?.name ?? "")) where.textContent = section?.name ?? "";
-      where.hidden = !section;
+      where.hidden = !section?.name;
       const { most } = bounds(plan, pane.size);
       tools[0].setAttribute("aria-disabled", String(view.scale >= most * 0.99));
       for (const tool of tools.slice(1)) tool.setAttribute("aria-disabled", String(whole));
@@ -77,11 +77,12 @@ async function begin(hall) {
 function tap(at, { plan, pane, choice, painter, tip }) {
   const floor = floorAt(pane.view, at);
   const section = plan.sections[sectionAt(plan, floor.x, floor.y)];
+  const left = (section) => [section.name, choice.words.count.replace("{n}", choice.free[plan.sections.indexOf(section)].toLocaleString())].filter(Boolean).join(", ");
   if (section?.standing) {
     if (within(fit(section.box, pane.size, 18), plan, pane.size).scale > pane.view.scale * 1.15) return goTo(at, section);
     const place = choice.placeIn(section);
     if (place) choice.toggle(place);
-    tip.textContent = place ? choice.describe(place) : `${section.name}, ${choice.words.count.replace("{n}", 0)}`;
+    tip.textContent = place ? choice.describe(place) : left(section);
     return true;
   }
   if (seatPx(pane.view, plan) < NEAR_PX) return goTo(at, section);
@@ -93,7 +94,7 @@ function tap(at, { plan, pane, choice, painter, tip }) {
 
   function goTo(at, section) {
     pane.show(nearer(pane.view, at, plan, pane.size));
-    if (section) tip.textContent = `${section.name}, ${choice.words.count.replace("{n}", choice.free[plan.sections.indexOf(section)].toLocaleString())}`;
+    if (section) tip.textContent = left(section);
     return true;
   }
 }

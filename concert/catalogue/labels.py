@@ -1,0 +1,115 @@
+"""What a seat is called: the one place that knows, for pages, tickets and JSON, in both languages.
+
+Where a performance has a hall plan, by the plan: "Balcony, row C, seat 12". Where it has none,
+by its number: "seat 12".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Literal
+
+from concert.catalogue.seating import rows_of
+from concert.catalogue.service import Performance, hall_of_performance
+from concert.halls import service as halls
+from concert.halls.best import Layout
+from concert.halls.plan import Place, Plan
+
+Language = Literal["ko", "en"]
+LANGUAGES: tuple[Language, ...] = ("ko", "en")
+
+# Not Flask-Babel's: JSON says both at once, and streams and jobs speak no language.
+NUMBER = {"en": "seat {seat}", "ko": "{seat}번 좌석"}
+PARTS = {
+    "en": {"row": "row {row}", "seat": "seat {seat}", "place": "place {seat}", "and": ", "},
+    "ko": {"row": "{row}열", "seat": "{seat}번", "place": "스탠딩 {seat}번", "and": " "},
+}
+
+
+def plan_of_performance(performance: Performance) -> Plan | None:
+    """The plan of the hall in which it is played; None for the usual hall.
+
+    Raises:
+        Unavailable: PostgreSQL cannot be reached, and this process has not read the plan yet.
+    """
+    return None if performance.hall_id is None else halls.plan_of(performance.hall_id)
+
+
+def layout_of_performance(performance: Performance) -> Layout:
+    """The same as choosing seats sees it; of the usual hall, too."""
+    if performance.hall_id is not None:
+        return halls.layout_of_hall(performance.hall_id)
+    return usual_layout(performance.capacity)
+
+
+def category_prices(performance: Performance) -> dict[str, int] | None:
+    """What each category of the hall costs (won); None for the usual hall, which has one price."""
+    plan = plan_of_performance(performance)
+    if plan is None or performance.prices is None:
+        return None
+    names = (category.name for category in plan.categories)
+    return dict(zip(names, performance.prices, strict=True))
+
+
+def place_of_seat(performance: Performance, seat_no: int) -> Place | None:
+    """Section, row and number within the row; None where there is no plan."""
+    return _place(performance.hall_id, seat_no)
+
+
+def seat_label(performance: Performance, seat_no: int, language: Language) -> str:
+    """What one seat is called."""
+    return _label(place_of_seat(performance, seat_no), seat_no, language)
+
+
+def label_of(place: Place, language: Language) -> str:
+    """What a seat at this place of a plan is called."""
+    return _label(place, 0, language)
+
+
+def seat_labels(performance: Performance, seat_nos: Iterable[int], language: Language) -> str:
+    """What several seats are called, one after another."""
+    return "; ".join(seat_label(performance, seat_no, language) for seat_no in seat_nos)
+
+
+def called_in_json(performance_id: int, seat_no: int) -> dict[str, object]:
+    """What a seat is called as JSON shows it; nothing where there is no plan."""
+    place = _place(hall_of_performance(performance_id), seat_no)
+    if place is None:
+        return {}
+    label = {language: _label(place, seat_no, language) for language in LANGUAGES}
+    return {"section": place.section, "row": place.row, "seat": place.seat, "label": label}
+
+
+def _place(hall_id: int | None, seat_no: int) -> Place | None:
+    return None if hall_id is None else halls.plan_of(hall_id).places[seat_no - 1]
+
+
+def _label(place: Place | None, seat_no: int, language: Language) -> str:
+    if place is None:
+        return NUMBER[language].format(seat=seat_no)
+    words = PARTS[language]
+    parts = [place.section] if place.section else []
+    if place.row:
+        parts.append(words["row"].format(row=place.row))
+    parts.append(words["place" if place.standing else "seat"].format(seat=place.seat))
+    return _begun(words["and"].join(parts))
+
+
+def _begun(label: str) -> str:
+    """A label that begins with a word of ours, as one that begins with a name: with a capital."""
+    return label[:1].upper() + label[1:]
+
+
+@lru_cache(maxsize=256)
+def usual_layout(capacity: int) -> Layout:
+    """Rows of one length from the stage back, about the middle; the last takes what is left."""
+    rows = rows_of(capacity)
+    middle = (len(rows[0].seat_nos) - 1) / 2
+    return Layout(
+        tuple(row.seat_nos for row in rows),
+        tuple(float(index) - middle for row in rows for index in range(len(row.seat_nos))),
+        tuple(float(depth) for depth, row in enumerate(rows) for _ in row.seat_nos),
+        (0,) * capacity,
+        (0,) * capacity,
+    )
