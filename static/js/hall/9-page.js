@@ -70,6 +70,8 @@ async function begin(hall) {
   if (offered) pane.bring(plan.x[offered], plan.y[offered]);
   document.getElementById("lost")?.focus({ preventScroll: true });
   hall.dataset.ready = "";
+  // For whoever looks from outside: the tests, and whoever wonders in the console.
+  hall.map = { plan, pane, choice, painter };
   performance.mark("hall");
 }
 
