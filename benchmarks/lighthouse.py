@@ -21,6 +21,7 @@ from playwright.sync_api import sync_playwright
 from benchmarks.live import HOST, new_person, page_cookies, running_service
 from concert.catalogue.service import NewDate, create_concert
 from concert.waiting_room import rooms
+from tests.chromium import installed_chromium
 from tests.service import free_port
 
 GOAL = 95
@@ -72,7 +73,7 @@ def _looked_at(port: int, directory: Path) -> dict[str, dict[str, int]]:
 
 
 def _scores(address: str, cookies: dict[str, str], report: Path) -> dict[str, int]:
-    chromium, port = shutil.which("chromium") or "", free_port()
+    chromium, port = installed_chromium(), free_port()
     flags = ["--disable-background-networking", f"--remote-debugging-port={port}"]
     if os.geteuid() == 0:
         flags.append("--no-sandbox")

@@ -30,6 +30,7 @@ from concert.local.instance import attach_environment
 from concert.reservations.service import hold_seats, release_reservation
 from concert.waiting_room import rooms, service
 from concert.waiting_room.tokens import QueueToken
+from tests.chromium import installed_chromium
 from tests.service import UP, Program, free_port
 
 HOST = "127.0.0.1"
@@ -103,7 +104,7 @@ def _seats(port: int) -> float:
     looking, taking = new_person(slug), new_person(slug)
     path = f"/concerts/{concert.concert_id}/seats"
     lags = []
-    chromium = shutil.which("chromium")
+    chromium = installed_chromium()
     options = ["--disable-background-networking", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=options)

@@ -31,6 +31,7 @@ from concert.catalogue.service import (
 from concert.factory import create_app
 from concert.ground import audit
 from concert.ground.audit import COMMAND
+from concert.ground.bouncer import directly, give_options_to_role
 from concert.ground.database import unavailable_on_failure
 from concert.ground.errors import DomainError
 from concert.ground.observability import user_in_logs
@@ -230,8 +231,9 @@ def rehearse(
 @commands.command()
 def migrate() -> None:
     """Bring the database to the newest migration."""
-    with _attached_app(), unavailable_on_failure():
-        flask_migrate.upgrade()
+    with _servers_environment(load_settings()) as environment:
+        os.environ.update(environment)
+        _migrate(load_settings())
 
 
 @commands.command()
@@ -645,10 +647,19 @@ def _servers_environment(settings: Settings) -> AbstractContextManager[Mapping[s
 def _prepare() -> None:
     """What ``up`` does before it starts the processes: migrate, and seed an empty catalogue."""
     settings = load_settings()
-    with create_app(settings).app_context():
-        flask_migrate.upgrade()
-        if settings.env == "local":
+    _migrate(settings)
+    if settings.env == "local":
+        with create_app(settings).app_context():
             _seed_demo()
+
+
+def _migrate(settings: Settings) -> None:
+    """Migrate past any bouncer, and tell the role what the bouncer's connections begin with."""
+    with create_app(directly(settings)).app_context(), unavailable_on_failure():
+        logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
+        flask_migrate.upgrade()
+        if settings.session_options == "role":
+            give_options_to_role(settings)
 
 
 def _seed_demo() -> bool:

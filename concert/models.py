@@ -5,21 +5,26 @@ from concert.catalogue.models import Concert, Performance, Seat
 from concert.ground.audit import AuditEntry
 from concert.ground.idempotency import IdempotencyKey
 from concert.halls.models import Hall
-from concert.payments.models import Payment
+from concert.payments.models import Payment, Refund, RefundedSeat
+from concert.refunds.models import Cancellation
 from concert.reservations.models import Reservation
 from concert.staff.models import ApiKey, StaffLink, StaffMember, StaffSession
 from concert.waiting_room.models import CompletedPlace, Room
-from concert.wallet.models import Wallet, WalletEntry
+from concert.wallet.models import Payout, Wallet, WalletEntry
 
 __all__ = [
     "ApiKey",
     "AuditEntry",
+    "Cancellation",
     "CompletedPlace",
     "Concert",
     "Hall",
     "IdempotencyKey",
     "Payment",
+    "Payout",
     "Performance",
+    "Refund",
+    "RefundedSeat",
     "Reservation",
     "Room",
     "Seat",

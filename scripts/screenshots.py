@@ -30,12 +30,12 @@ from typing import Any
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from tests.chromium import installed_chromium
 from tests.servers import temporary_directory
 from tests.service import UP, Program, free_port
 
 PROJECT = Path(__file__).resolve().parent.parent
 ORGANISER_KEY = "the organiser's key for pictures"
-CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 SIZES = {"phone": (390, 844), "desktop": (1440, 900)}
 SCHEMES = ("light", "dark")
 LANGUAGES = ("en", "ko")
@@ -419,7 +419,8 @@ def main() -> int:
     with running_service() as service, sync_playwright() as playwright:
         stage = set_stage(service)
         browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-background-networking"]
+            executable_path=os.environ.get("CHROMIUM") or installed_chromium(),
+            args=["--no-sandbox", "--disable-background-networking"],
         )
         total = len(names) * len(SIZES) * len(SCHEMES) * len(LANGUAGES)
         for done, (name, size, scheme, language) in enumerate(

@@ -119,13 +119,14 @@ layer() {
 
 install_test_tools() {
     local missing=()
-    command -v chromium >/dev/null || missing+=(chromium)
+    command -v chromium-headless-shell chromium >/dev/null || missing+=(chromium-headless-shell)
     # Debian keeps it where only root's PATH leads.
     PATH=$PATH:/usr/sbin command -v nginx >/dev/null || missing+=(nginx)
+    PATH=$PATH:/usr/sbin command -v pgbouncer >/dev/null || missing+=(pgbouncer)
     [ -n "$(fc-list :lang=ko 2>/dev/null | head -n 1)" ] || missing+=(fonts-noto-cjk fontconfig)
     if [ ${#missing[@]} -gt 0 ]; then
         apt_install "${missing[@]}" ||
-            say "The tests of pages and proxy need these. Run: apt-get install ${missing[*]}"
+            say "The tests of pages, proxy and bouncer need these. Run: apt-get install ${missing[*]}"
     fi
 }
 

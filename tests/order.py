@@ -24,6 +24,7 @@ SLOW = {
     "deploy": 60,
     "races": 30,
     "waiting_room": 60,
+    "scale": 40,
     "test_cli.py": 20,
     "mutants": 12,
 }

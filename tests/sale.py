@@ -31,16 +31,9 @@ NEW_YEARS_EVE = datetime(2030, 12, 31, 19, 0, tzinfo=SEOUL)
 
 # Children before parents, as foreign keys want it.
 TABLES = (
-    *("wallet_entries", "payments", "seats", "reservations", "wallets", "performances"),
-    *(
-        "concerts",
-        "halls",
-        "completed_places",
-        "ended_places",
-        "idempotency_keys",
-        "users",
-        "rooms",
-    ),
+    *("wallet_entries", "refunded_seats", "refunds", "payouts", "cancellations"),
+    *("payments", "seats", "reservations", "wallets", "performances", "halls"),
+    *("concerts", "completed_places", "ended_places", "idempotency_keys", "users", "rooms"),
     *("staff_links", "staff_sessions", "api_keys", "staff", "audit_log"),
 )
 # To truncate makes new files for tables and indexes, which takes a hundred times as long as to

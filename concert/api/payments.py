@@ -84,4 +84,16 @@ def payment_document(payment: Payment) -> dict[str, Any]:
         "amount": payment.amount,
         "balance": payment.balance,
         "paid_at": payment.paid_at,
+        "refunded": payment.refunded,
+        "refunds": [
+            {
+                "refund_id": refund.refund_id,
+                "seats": refund.seat_nos,
+                "amount": refund.amount,
+                "cause": refund.cause,
+                "reason": refund.reason,
+                "refunded_at": refund.refunded_at,
+            }
+            for refund in payment.refunds
+        ],
     }

@@ -477,7 +477,7 @@ class ReservationAnswer(BaseModel):
     date: dt.date
     seats: list[PricedSeat]
     amount: int
-    status: Literal["held", "paid", "expired", "cancelled"]
+    status: Literal["held", "paid", "expired", "cancelled", "refunded"]
     created_at: dt.datetime
     held_until: dt.datetime
 
@@ -489,8 +489,11 @@ class ReservationsAnswer(BaseModel):
 class EntryAnswer(BaseModel):
     amount: int
     balance_after: int
-    kind: Literal["charge", "payment"]
+    kind: Literal["charge", "payment", "refund", "payout"]
     created_at: dt.datetime
+    note: str | None = Field(
+        None, description="Why, of a refund; or where the money went, of a payout."
+    )
 
 
 class BalanceAnswer(BaseModel):
@@ -504,6 +507,17 @@ class LedgerAnswer(BalanceAnswer):
     )
 
 
+class RefundOfPayment(BaseModel):
+    refund_id: UUID
+    seats: list[int] = Field(description="The numbers of the seats that were given back.")
+    amount: int
+    cause: Literal["staff", "returned", "cancelled"] = Field(
+        description="Staff decided it, the owner gave the seats back, or the date was cancelled."
+    )
+    reason: str | None
+    refunded_at: dt.datetime
+
+
 class PaymentAnswer(BaseModel):
     payment_id: UUID
     reservation_id: UUID
@@ -514,6 +528,8 @@ class PaymentAnswer(BaseModel):
     amount: int
     balance: int
     paid_at: dt.datetime
+    refunded: int = Field(0, description="How much of the amount was given back since, in won.")
+    refunds: list[RefundOfPayment] = Field([], description="The oldest first.")
 
 
 class PaymentsAnswer(BaseModel):

@@ -65,6 +65,20 @@ def get_enqueue() -> Written:
     return _answer_place(place_document(place), place)
 
 
+@door.put(
+    "/enqueues/presence",
+    summary="Say that I am there",
+    security=security("queue"),
+    responses=answers({204: None}, 400, 401, 413, 415),
+)
+@takes("queue")
+def put_presence() -> Response:
+    """Near the front, for whoever has a person in front of the screen: the line then counts on somebody
+    who comes when called. It changes nothing about the place, and waiting without it loses nothing."""
+    service.confirm_presence(queue_token())
+    return Response(status=204)
+
+
 @door.delete(
     "/enqueues",
     summary="Leave the line",

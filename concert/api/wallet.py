@@ -39,6 +39,7 @@ def get_charges(query: Entries) -> Response:
                 "balance_after": entry.balance_after,
                 "kind": entry.kind,
                 "created_at": entry.created_at,
+                "note": entry.note,
             }
             for entry in balance.entries
         ]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Literal
 
 from concert.catalogue.seating import rows_of
 from concert.catalogue.service import Performance, hall_of_performance
@@ -16,8 +15,7 @@ from concert.halls import service as halls
 from concert.halls.best import Layout
 from concert.halls.plan import Place, Plan
 
-Language = Literal["ko", "en"]
-LANGUAGES: tuple[Language, ...] = ("ko", "en")
+LANGUAGES = ("ko", "en")
 
 # Not Flask-Babel's: JSON says both at once, and streams and jobs speak no language.
 NUMBER = {"en": "seat {seat}", "ko": "{seat}번 좌석"}
@@ -52,48 +50,42 @@ def category_prices(performance: Performance) -> dict[str, int] | None:
     return dict(zip(names, performance.prices, strict=True))
 
 
-def place_of_seat(performance: Performance, seat_no: int) -> Place | None:
-    """Section, row and number within the row; None where there is no plan."""
-    return _place(performance.hall_id, seat_no)
-
-
-def seat_label(performance: Performance, seat_no: int, language: Language) -> str:
-    """What one seat is called."""
-    return _label(place_of_seat(performance, seat_no), seat_no, language)
-
-
-def label_of(place: Place, language: Language) -> str:
-    """What a seat at this place of a plan is called."""
-    return _label(place, 0, language)
-
-
-def seat_labels(performance: Performance, seat_nos: Iterable[int], language: Language) -> str:
-    """What several seats are called, one after another."""
-    return "; ".join(seat_label(performance, seat_no, language) for seat_no in seat_nos)
-
-
-def called_in_json(performance_id: int, seat_no: int) -> dict[str, object]:
-    """What a seat is called as JSON shows it; nothing where there is no plan."""
-    place = _place(hall_of_performance(performance_id), seat_no)
-    if place is None:
-        return {}
-    label = {language: _label(place, seat_no, language) for language in LANGUAGES}
-    return {"section": place.section, "row": place.row, "seat": place.seat, "label": label}
-
-
-def _place(hall_id: int | None, seat_no: int) -> Place | None:
+def place_of_seat(hall_id: int | None, seat_no: int) -> Place | None:
+    """Section, row and number within the row of a seat in a hall; None for the usual one."""
     return None if hall_id is None else halls.plan_of(hall_id).places[seat_no - 1]
 
 
-def _label(place: Place | None, seat_no: int, language: Language) -> str:
+def seat_label(hall_id: int | None, seat_no: int, language: str) -> str:
+    """What one seat is called in a hall; ``hall_id`` is None for the usual one."""
+    place = place_of_seat(hall_id, seat_no)
     if place is None:
         return NUMBER[language].format(seat=seat_no)
+    return label_of(place, language)
+
+
+def label_of(place: Place, language: str) -> str:
+    """What the seat at a place of a plan is called."""
     words = PARTS[language]
     parts = [place.section] if place.section else []
     if place.row:
         parts.append(words["row"].format(row=place.row))
     parts.append(words["place" if place.standing else "seat"].format(seat=place.seat))
     return _begun(words["and"].join(parts))
+
+
+def seat_labels(hall_id: int | None, seat_nos: Iterable[int], language: str) -> str:
+    """What several seats are called, one after another."""
+    return "; ".join(seat_label(hall_id, seat_no, language) for seat_no in seat_nos)
+
+
+def called_in_json(performance_id: int, seat_no: int) -> dict[str, object]:
+    """What a seat is called as JSON shows it; nothing where there is no plan."""
+    hall_id = hall_of_performance(performance_id)
+    place = place_of_seat(hall_id, seat_no)
+    if place is None:
+        return {}
+    label = {language: seat_label(hall_id, seat_no, language) for language in LANGUAGES}
+    return {"section": place.section, "row": place.row, "seat": place.seat, "label": label}
 
 
 def _begun(label: str) -> str:

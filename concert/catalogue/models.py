@@ -55,6 +55,9 @@ class Performance(Base):
         CheckConstraint("sales_open_at < sales_close_at", name="sales_period_in_order"),
         CheckConstraint("lone_seats IN ('off', 'advise', 'refuse')", name="lone_seats_known"),
         CheckConstraint("(hall_id IS NULL) = (category_prices IS NULL)", name="hall_has_prices"),
+        CheckConstraint(
+            "cancelled_at IS NULL OR sales_close_at <= cancelled_at", name="cancelled_is_closed"
+        ),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
@@ -74,6 +77,10 @@ class Performance(Base):
     released_seats: Mapped[list[int]] = mapped_column(
         ARRAY(SmallInteger), server_default=text("'{}'")
     )
+    # Its sale is over then, and everybody gets their money back.
+    cancelled_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    # Until when whoever has a ticket may give it back; null: they may not.
+    returns_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
 
 class Seat(Base):

@@ -36,10 +36,13 @@ from concert.ground.settings import Settings
 log = structlog.get_logger()
 
 # A connection begins with what a request may cost. Whoever has more time says so on it.
-SESSION_OPTIONS = (
-    f"-c statement_timeout={QUICK.statement_ms} -c lock_timeout={QUICK.lock_ms} "
-    "-c idle_in_transaction_session_timeout=10s -c timezone=UTC"
-)
+OPTIONS = {
+    "statement_timeout": f"{QUICK.statement_ms}ms",
+    "lock_timeout": f"{QUICK.lock_ms}ms",
+    "idle_in_transaction_session_timeout": "10s",
+    "timezone": "UTC",
+}
+SESSION_OPTIONS = " ".join(f"-c {name}={value}" for name, value in OPTIONS.items())
 SET_LIMITS = (
     "SELECT set_config('statement_timeout', %s, false), set_config('lock_timeout', %s, false)"
 )
@@ -164,11 +167,13 @@ class Base(DeclarativeBase):
 class Database:
     """The pool of this process, and whether the server can be reached.
 
-    ``equip`` is done to every new connection, where traces are on.
+    ``equip`` is done to every new connection, where traces are on. Where ``shares_sessions``, a
+    bouncer stands in between: what is set for a session would be found by somebody else.
     """
 
     pool: ConnectionPool[Connection]
     outage: Outage
+    shares_sessions: bool = False
     looked_anew_at: float = 0.0
     equip: Callable[[Connection], None] | None = None
 
@@ -197,6 +202,9 @@ def init_database(app: Flask, settings: Settings) -> None:
         if database.equip is not None:
             database.equip(link)
 
+    shares_sessions = settings.session_options == "role"
+    # A bouncer refuses them in the first message; then the role has them (see bouncer.py).
+    options = {} if shares_sessions else {"options": SESSION_OPTIONS}
     pool: ConnectionPool[Connection] = ConnectionPool(
         settings.database_url,
         connection_class=Connection,
@@ -214,7 +222,7 @@ def init_database(app: Flask, settings: Settings) -> None:
         close_returns=True,
         kwargs={
             "autocommit": True,
-            "options": SESSION_OPTIONS,
+            **options,
             "connect_timeout": CONNECT_SECONDS,
             # Where the network swallows everything, the system gives a connection up by itself.
             "tcp_user_timeout": 3000,
@@ -224,7 +232,7 @@ def init_database(app: Flask, settings: Settings) -> None:
         },
         name="concert",
     )
-    database = keep(app, Database(pool, outage))
+    database = keep(app, Database(pool, outage, shares_sessions))
     app.config["SQLALCHEMY_DATABASE_URI"] = "postgresql+psycopg://"
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {
         "creator": lambda: _checkout_for_sqlalchemy(database),
@@ -325,7 +333,7 @@ def _checked_out(database: Database) -> Connection:
         # SQLAlchemy may have had it last, and works without autocommit.
         if not link.autocommit:
             link.autocommit = True
-        if link.limits is not allowed.limits:
+        if link.limits is not allowed.limits and not database.shares_sessions:
             _set_limits(pool, link, allowed.limits)
         return link
 

@@ -238,6 +238,23 @@ class AlreadyPaid(DomainError):
     title = "This is paid already"
 
 
+class RefundNotPossible(DomainError):
+    """``why`` says it for programs and pages: which rule stands against giving the money back.
+
+    ``gone`` (given back already, or never part of it), ``full`` (the wallet would hold too much),
+    ``used`` (somebody has entered with the ticket), ``late`` (the time to give it back is over, or
+    there is none).
+    """
+
+    code = "refund_not_possible"
+    status = 409
+    title = "The money cannot be given back"
+
+    def __init__(self, why: str, message: str) -> None:
+        super().__init__(message)
+        self.why = why
+
+
 class NameTaken(DomainError):
     code = "name_taken"
     status = 409

@@ -10,8 +10,9 @@ import structlog
 from alembic.script import ScriptDirectory
 from flask import Blueprint, Flask, Response, current_app, jsonify
 
+from concert.ground.bouncer import HAS_LIMITS
 from concert.ground.budget import within
-from concert.ground.database import connection
+from concert.ground.database import Database, connection
 from concert.ground.errors import Unavailable
 from concert.ground.parts import part
 from concert.ground.redis_client import redis, unavailable_on_failure
@@ -88,6 +89,10 @@ def _postgresql() -> str | None:
         if at != set(_heads(str(current_app.config["MIGRATIONS_DIRECTORY"]))):
             return f"migrations at {', '.join(sorted(at)) or 'nothing'}, not at head"
         link.execute(WRITE)
+        if part(Database).shares_sessions:
+            limited = link.execute(HAS_LIMITS).fetchone()
+            if limited is None or not limited[0]:
+                return "the role has no limits of time; run concert migrate"
     return None
 
 

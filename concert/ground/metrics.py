@@ -65,7 +65,9 @@ EXHAUSTED = Series(
     "Requests that have used up their time for PostgreSQL and Redis",
 )
 EVENTS = Series("concert_events_total", "counter", "What fans have done", ("event",))
-WON = Series("concert_won_total", "counter", "Won that were charged and paid", ("event",))
+WON = Series(
+    "concert_won_total", "counter", "Won that were charged, paid, refunded and paid out", ("event",)
+)
 REFUSALS = Series(
     "concert_refusals_total",
     "counter",
@@ -185,7 +187,9 @@ REDIS_SAVES = _of_all(
 ALL: tuple[Series, ...] = tuple(one for one in globals().values() if isinstance(one, Series))
 # Fans' events that are counted here. Jobs have no address to be asked at: what they do is
 # counted in Redis, and so is who was let in.
-COUNTED_EVENTS = frozenset({"held", "released", "paid", "completed", "charged", "left"})
+COUNTED_EVENTS = frozenset(
+    {"held", "released", "paid", "completed", "charged", "left", "refunded", "paid_out"}
+)
 
 
 class Figures:

@@ -22,6 +22,7 @@ class Settings(BaseSettings):
 
     # Where things are.
     database_url: str = Field("", alias="DATABASE_URL")
+    migration_database_url: str = Field("", alias="MIGRATION_DATABASE_URL")
     redis_url: str = Field("", alias="REDIS_URL")
     host: str = Field("127.0.0.1", alias="HOST")
     port: int = Field(8000, alias="PORT", ge=1, le=65535)
@@ -52,6 +53,9 @@ class Settings(BaseSettings):
     web_workers: int = Field(2, alias="CONCERT_WEB_WORKERS", ge=1, le=256)
     web_threads: int = Field(128, alias="CONCERT_WEB_THREADS", ge=1, le=1024)
     database_pool_size: int = Field(12, alias="CONCERT_DATABASE_POOL_SIZE", ge=1, le=500)
+    session_options: Literal["connection", "role"] = Field(
+        "connection", alias="CONCERT_SESSION_OPTIONS"
+    )
     prepared_statements: bool = Field(True, alias="CONCERT_PREPARED_STATEMENTS")
     max_body_bytes: int = Field(64 * 1024, alias="CONCERT_MAX_BODY_BYTES", ge=1024)
     new_users_per_minute: int = Field(6000, alias="CONCERT_NEW_USERS_PER_MINUTE", ge=1)
@@ -90,7 +94,7 @@ class Settings(BaseSettings):
             raise ValueError("each key needs at least 32 characters (try: openssl rand -hex 32)")
         return keys
 
-    @field_validator("database_url")
+    @field_validator("database_url", "migration_database_url")
     @classmethod
     def _is_postgresql(cls, url: str) -> str:
         if url and not url.startswith(("postgresql://", "postgres://")):

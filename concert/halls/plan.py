@@ -138,6 +138,11 @@ class Plan:
             return self.size[0] // 2, 0
         return middle(self.stage.outline)
 
+    @cached_property
+    def has_wheelchairs(self) -> bool:
+        """Whether there is a place for one."""
+        return any(flags & WHEELCHAIR for flags in self.flags_of_seats)
+
     @property
     def blocked(self) -> list[int]:
         """The numbers of the seats that are not sold when a date is made."""

@@ -260,7 +260,7 @@ class EmbeddedPostgres(EmbeddedServer):
 
     def _prepare(self) -> None:
         self._binaries = _postgres_binaries()
-        self._account = _unprivileged_account() if os.geteuid() == 0 else None
+        self._account = unprivileged_account() if os.geteuid() == 0 else None
         self._data = self._working_directory()
         if self._account is not None:
             for path in {self.directory, self._sockets}:
@@ -357,7 +357,7 @@ class EmbeddedPostgres(EmbeddedServer):
             return {}
         user, group = self._account.pw_uid, self._account.pw_gid
         program = self._binaries / "postgres"
-        closed = not (_is_open(program) and _is_open(self.directory) and _runs_for_all(program))
+        closed = not (is_open(program) and is_open(self.directory) and runs_for_all(program))
         return {"user": user, "group": group, "keep_file_access": closed}
 
 
@@ -447,7 +447,7 @@ def _redis_version(binary: str) -> tuple[int, ...]:
     return tuple(int(part) for part in found.groups()) if found else ()
 
 
-def _unprivileged_account() -> pwd.struct_passwd:
+def unprivileged_account() -> pwd.struct_passwd:
     """The user that PostgreSQL runs as when root starts it: ``pgserver``, or else ``nobody``."""
     # Two starts at once may both try to make it; the loser finds the winner's.
     for _ in range(20):
@@ -473,12 +473,12 @@ def _unprivileged_account() -> pwd.struct_passwd:
         ) from error
 
 
-def _is_open(path: Path) -> bool:
+def is_open(path: Path) -> bool:
     """Whether any user can pass through every folder above ``path``."""
     return all(parent.stat().st_mode & 0o001 for parent in path.resolve().parents)
 
 
-def _runs_for_all(program: Path) -> bool:
+def runs_for_all(program: Path) -> bool:
     return program.stat().st_mode & 0o005 == 0o005
 
 

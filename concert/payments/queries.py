@@ -58,11 +58,30 @@ WHERE performance_id = %(performance)s AND seat_no = %(seat)s"""
 
 BALANCE = "SELECT balance FROM wallets WHERE user_id = %s"
 
+# What was bought: the seats that the reservation still has, and those that have been given back.
 PAYMENT = """
-y.id, y.user_id, y.reservation_id, p.concert_id, r.performance_id, p.date, r.seat_nos, r.prices, y.amount,
-y.balance_after, y.paid_at"""
+y.id, y.user_id, y.reservation_id, p.concert_id, r.performance_id, p.date, bought.seat_nos, bought.prices, y.amount,
+y.balance_after, y.paid_at, bought.refunded"""
 FROM_PAYMENTS = """
-FROM payments y JOIN reservations r ON r.id = y.reservation_id JOIN performances p ON p.id = r.performance_id"""
+FROM payments y JOIN reservations r ON r.id = y.reservation_id JOIN performances p ON p.id = r.performance_id
+CROSS JOIN LATERAL (
+    SELECT array_agg(one.seat_no ORDER BY one.seat_no) AS seat_nos,
+        array_agg(one.price ORDER BY one.seat_no) AS prices,
+        coalesce(sum(one.price) FILTER (WHERE one.is_back), 0)::integer AS refunded
+    FROM (
+        SELECT own.seat_no, own.price, false AS is_back FROM unnest(r.seat_nos, r.prices) AS own (seat_no, price)
+        WHERE r.status <> 'refunded'
+        UNION ALL
+        SELECT f.seat_no, f.price, true FROM refunded_seats f WHERE f.payment_id = y.id
+    ) one
+) bought"""
+
+# What was given back of some payments, the oldest first.
+REFUNDS = """
+SELECT f.payment_id, f.id, f.user_id,
+    ARRAY(SELECT s.seat_no FROM refunded_seats s WHERE s.refund_id = f.id ORDER BY s.seat_no),
+    f.amount, f.cause, f.reason, f.refunded_at
+FROM refunds f WHERE f.payment_id = ANY (%s) ORDER BY f.refunded_at, f.id"""
 
 READ = f"SELECT {PAYMENT} {FROM_PAYMENTS} WHERE y.id = %s"
 READ_OF_RESERVATION = f"SELECT {PAYMENT} {FROM_PAYMENTS} WHERE y.reservation_id = %s"
@@ -76,6 +95,11 @@ DIFFERING_SEATS = """
 SELECT s.performance_id, s.seat_no, 'sold without a payment' FROM seats s
 LEFT JOIN payments y ON y.reservation_id = s.reservation_id
 WHERE s.performance_id BETWEEN %(first)s AND %(last)s AND s.sold_at IS NOT NULL AND y.id IS NULL
+UNION ALL
+SELECT s.performance_id, s.seat_no, 'sold to a reservation that does not have it' FROM seats s
+JOIN payments y ON y.reservation_id = s.reservation_id JOIN reservations r ON r.id = s.reservation_id
+WHERE s.performance_id BETWEEN %(first)s AND %(last)s AND s.sold_at IS NOT NULL
+  AND (r.status <> 'paid' OR r.performance_id <> s.performance_id OR s.seat_no <> ALL (r.seat_nos))
 UNION ALL
 SELECT r.performance_id, wanted, 'paid for but not sold to its reservation' FROM reservations r
 CROSS JOIN unnest(r.seat_nos) AS wanted

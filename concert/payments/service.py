@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID, uuid4
 
 import structlog
@@ -27,7 +27,6 @@ from concert.ground.idempotency import Attempt, once
 from concert.ground.observability import counts_refusals, note_event
 from concert.payments import queries
 from concert.waiting_room import service as waiting_room
-from concert.waiting_room.seats import tell_moved
 from concert.waiting_room.tokens import QueueToken
 from concert.wallet.service import raise_balance
 
@@ -36,9 +35,32 @@ log = structlog.get_logger()
 MOST_LISTED = 200
 
 
+Cause = Literal["staff", "returned", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Refund:
+    """Money of a payment that was given back to the wallet of whoever had its seats then, in won.
+
+    ``cause``: ``staff`` (somebody of the staff decided it), ``returned`` (the owner gave the seats
+    back) or ``cancelled`` (the date was).
+    """
+
+    refund_id: UUID
+    user_id: UUID
+    seat_nos: tuple[int, ...]
+    amount: int
+    cause: Cause
+    reason: str | None
+    refunded_at: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """That a reservation was paid: seats with their prices, amount and the balance after it, in won."""
+    """That a reservation was paid: seats with their prices, amount and the balance after it, in won.
+
+    ``refunded`` is how much of the amount was given back since.
+    """
 
     payment_id: UUID
     user_id: UUID
@@ -51,6 +73,25 @@ class Payment:
     amount: int
     balance: int
     paid_at: datetime
+    refunded: int = 0
+    refunds: tuple[Refund, ...] = ()
+
+    @property
+    def is_refunded(self) -> bool:
+        """Whether nothing of it is left."""
+        return len(self.refunded_seats) == len(self.seat_nos)
+
+    @property
+    def refunded_seats(self) -> frozenset[int]:
+        """The seats that were given back."""
+        return frozenset(seat_no for refund in self.refunds for seat_no in refund.seat_nos)
+
+    @property
+    def kept(self) -> tuple[tuple[int, int], ...]:
+        """The seats that were not given back, with their prices."""
+        gone = self.refunded_seats
+        bought = zip(self.seat_nos, self.prices, strict=True)
+        return tuple((seat_no, price) for seat_no, price in bought if seat_no not in gone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,10 +206,19 @@ def payment_by_id(payment_id: UUID) -> Payment:
         NotFound: there is no such payment.
     """
     with connection() as link:
-        row = link.execute(queries.READ, (payment_id,)).fetchone()
+        return read_payment(link, payment_id)
+
+
+def read_payment(link: Connection, payment_id: UUID) -> Payment:
+    """The same on somebody's connection, as their transaction sees it.
+
+    Raises:
+        NotFound: there is no such payment.
+    """
+    row = link.execute(queries.READ, (payment_id,)).fetchone()
     if row is None:
         raise NotFound("There is no such payment.")
-    return _payment(row)
+    return payments_of_rows(link, [row])[0]
 
 
 def payment_of_reservation(user_id: UUID, reservation_id: UUID) -> Payment:
@@ -180,9 +230,9 @@ def payment_of_reservation(user_id: UUID, reservation_id: UUID) -> Payment:
     """
     with connection() as link:
         row = link.execute(queries.READ_OF_RESERVATION, (reservation_id,)).fetchone()
-    if row is None:
-        raise NotFound("This reservation is not paid.")
-    payment = _payment(row)
+        if row is None:
+            raise NotFound("This reservation is not paid.")
+        payment = payments_of_rows(link, [row])[0]
     if payment.user_id != user_id:
         raise NotYours("This payment is somebody else's.")
     return payment
@@ -191,9 +241,7 @@ def payment_of_reservation(user_id: UUID, reservation_id: UUID) -> Payment:
 def payments_of(user_id: UUID) -> list[Payment]:
     """A user's payments, newest first, 200 at the most."""
     with connection() as link:
-        return [
-            _payment(row) for row in link.execute(queries.MINE, (user_id, MOST_LISTED)).fetchall()
-        ]
+        return payments_of_rows(link, link.execute(queries.MINE, (user_id, MOST_LISTED)).fetchall())
 
 
 def differing_seats(first: int = 0, last: int = 2**63 - 1) -> list[dict[str, object]]:
@@ -250,7 +298,7 @@ def _pay(
         )
         if completed:
             note_event("completed", token.user_id, **whose, payment=payment.payment_id)
-        _tell_sold(token, len(payment.seat_nos), completed)
+            _complete(token)
         events.publish_seats(payment.performance_id, payment.seat_nos, "sold", token.user_id)
     return payment
 
@@ -319,10 +367,10 @@ def _top_up_and_pay_once(
 def _explain(link: Connection, user_id: UUID, which: Which) -> Payment:
     """The payment that was made already, or the error that says why there can be none."""
     reservation_id, status = _history(link, user_id, which)
-    if status == "paid":
+    if status in ("paid", "refunded"):
         row = link.execute(queries.READ_OF_RESERVATION, (reservation_id,)).fetchone()
         assert row is not None
-        return _payment(row)
+        return payments_of_rows(link, [row])[0]
     if status == "cancelled":
         raise HoldExpired("You have released these seats.")
     raise HoldExpired("The time to pay for these seats is over; nothing was taken.")
@@ -360,17 +408,30 @@ def _is_held(user_id: UUID, which: Which) -> bool:
         return link.execute(statement, {**which.names, "user": user_id}).fetchone() is not None
 
 
-def _tell_sold(token: QueueToken, seats: int, completed: bool) -> None:
+def _complete(token: QueueToken) -> None:
     try:
-        if completed:
-            waiting_room.complete(token, seats)
-        else:
-            tell_moved(token.room, "sold", seats)
+        waiting_room.complete(token)
     except Unavailable:
         # The money is taken and the seat is given; a job completes the place when Redis is back.
         log.warning("place_not_completed", room=token.room)
 
 
-def _payment(row: Sequence[Any]) -> Payment:
-    payment = Payment(*row)
-    return replace(payment, seat_nos=tuple(payment.seat_nos), prices=tuple(payment.prices))
+def payments_of_rows(link: Connection, rows: Sequence[Sequence[Any]]) -> list[Payment]:
+    """Payments from the columns of ``queries.PAYMENT``, with what was given back of each."""
+    refunds: dict[UUID, list[Refund]] = {}
+    touched = [row[0] for row in rows if row[-1] or 0 in row[7]]
+    if touched:
+        for payment_id, refund_id, user_id, seat_nos, *more in link.execute(
+            queries.REFUNDS, (touched,)
+        ).fetchall():
+            refund = Refund(refund_id, user_id, tuple(seat_nos), *more)
+            refunds.setdefault(payment_id, []).append(refund)
+    return [
+        replace(
+            Payment(*row),
+            seat_nos=tuple(row[6]),
+            prices=tuple(row[7]),
+            refunds=tuple(refunds.get(row[0], ())),
+        )
+        for row in rows
+    ]

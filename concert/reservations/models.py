@@ -27,12 +27,16 @@ class Reservation(Base):
     """Seats held together for one user, with the prices they had, in seat order.
 
     A row that says ``held`` after ``held_until`` is an expired reservation that
-    nobody has tidied up yet: read ``status`` and ``held_until`` together.
+    nobody has tidied up yet: read ``status`` and ``held_until`` together. One that is
+    ``paid`` has the seats that are still its user's: what was given back has left it, and
+    stands in the refunds. When nothing is left it is ``refunded``, and has all of them again.
     """
 
     __tablename__ = "reservations"
     __table_args__ = (
-        CheckConstraint("status IN ('held', 'paid', 'expired', 'cancelled')", name="status_known"),
+        CheckConstraint(
+            "status IN ('held', 'paid', 'expired', 'cancelled', 'refunded')", name="status_known"
+        ),
         CheckConstraint("cardinality(seat_nos) >= 1", name="holds_a_seat"),
         CheckConstraint("cardinality(seat_nos) = cardinality(prices)", name="every_seat_priced"),
         CheckConstraint("amount >= 0", name="amount_not_negative"),

@@ -69,7 +69,8 @@ MOST_TRIALS = 6
 class Reservation:
     """Seats held together, with their prices in won, in seat order.
 
-    ``status`` is ``held``, ``paid``, ``expired`` or ``cancelled``, as it is now.
+    ``status`` is ``held``, ``paid``, ``expired``, ``cancelled`` or ``refunded``, as it is now. What
+    is paid has the seats that are still its user's; when all were given back, it is refunded.
     """
 
     reservation_id: UUID
@@ -523,7 +524,7 @@ def _refusal(
 def _explain_release(reservation: Reservation, user_id: UUID) -> None:
     if reservation.user_id != user_id:
         raise NotYours("This reservation is somebody else's.")
-    if reservation.status == "paid":
+    if reservation.status in ("paid", "refunded"):
         raise AlreadyPaid("This reservation is paid.")
     if reservation.status == "expired":
         raise HoldExpired("The time to pay for these seats is over; they are free again.")

@@ -19,6 +19,8 @@ class RoomKeys(NamedTuple):
     unsaved: str
     aliases: str
     holders: str
+    here: str
+    expected: str
 
 
 @lru_cache(maxsize=1024)

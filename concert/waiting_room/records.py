@@ -48,6 +48,11 @@ class Room:
     message: dict[str, str] | None
 
     @property
+    def near_front(self) -> int:
+        """So many people from the front may be called within a minute or two, and may say that they are there (present.lua)."""
+        return 2 * max(self.capacity, self.admit_per_minute)
+
+    @property
     def recovery_seconds(self) -> int:
         """How long nobody is let in after Redis has lost something."""
         return max(LEAST_RECOVERY_SECONDS, self.longest_poll_seconds + RECOVERY_MARGIN_SECONDS)

@@ -1,8 +1,8 @@
 """The seats behind a room: counted by PostgreSQL, kept by Redis beside the line, told with every place.
 
 A room lets people in only while a seat is free for them, so the count has to be where people are
-let in. The tick counts every room's seats in one statement and hands them to Redis; what is held,
-given back and sold until the next count is told there as a fact, once it is committed. So joining
+let in. The tick counts every room's seats in one statement and hands them to Redis; what is held
+and given back until the next count is told there as a fact, once it is committed. So joining
 and asking find the figures in the one call that they make anyway.
 """
 
@@ -20,8 +20,8 @@ from concert.waiting_room.keys import room_keys
 from concert.waiting_room.scripts import COUNTED, MOVED
 
 SeatsState = Literal["open", "all_held", "sold_out", "ended"]
-Moved = Literal["taken", "given", "sold"]
-FACTS: tuple[Moved, ...] = ("taken", "given", "sold")
+Moved = Literal["taken", "given"]
+FACTS: tuple[Moved, ...] = ("taken", "given")
 
 # Of every room: whether it is in front of any date at all, and of any whose sale is open or to come; of
 # those dates the seats that are free, held and sold; the free ones that can be held now; and who
@@ -157,7 +157,7 @@ def tell_moved(
     held_until_ms: int = 0,
     fact: tuple[str, bytes] | None = None,
 ) -> None:
-    """Tell Redis that seats behind a room were taken, given back or sold; the database has committed by then.
+    """Tell Redis that seats behind a room were taken or given back; the database has committed by then.
 
     Whoever took them holds them until ``held_until_ms``. A ``fact`` for a channel goes out with it.
 

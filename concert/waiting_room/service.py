@@ -39,6 +39,7 @@ from concert.waiting_room.scripts import (
     JOIN,
     LEAVE,
     LOOK,
+    PRESENT,
     READMIT,
     RESTORE,
     SETTLE,
@@ -172,6 +173,22 @@ def place_of(token: QueueToken) -> Place:
     if answer.status in (b"completed", b"superseded", b"unknown"):
         raise _refusal(answer.status)
     return _place(token, answer)
+
+
+def confirm_presence(token: QueueToken) -> None:
+    """Say that the person who waits at this place is there: near the front fewer of those are taken for absent.
+
+    It changes nothing about the place, and says nothing of one that is over or far from the front.
+
+    Raises:
+        TokenExpired: the place is completed.
+        TokenInvalid: the user has lined up again since.
+        Unavailable: Redis cannot be reached.
+    """
+    keys, asked = room_keys(token.room), _whose(token)
+    (status,) = _in_known_room(token.room, lambda: PRESENT.run(keys, asked))
+    if status in (b"completed", b"superseded"):
+        raise _refusal(status)
 
 
 def find_token(room: str, user_id: UUID) -> QueueToken | None:
@@ -321,15 +338,13 @@ def leave(token: QueueToken) -> None:
             log.warning("left_place_not_saved", room=token.room)
 
 
-def complete(token: QueueToken, seats: int = 0) -> None:
+def complete(token: QueueToken) -> None:
     """End a place that has served its purpose; the next in line gets its slot.
-
-    ``seats`` is how many were sold with it.
 
     Raises:
         Unavailable: Redis cannot be reached.
     """
-    SETTLE.run(room_keys(token.room), (token.user_id.bytes, "completed", token.sequence, seats))
+    SETTLE.run(room_keys(token.room), (token.user_id.bytes, "completed", token.sequence))
 
 
 def admit(room: str) -> Admission:

@@ -22,12 +22,13 @@ MOST_ENTRIES = 100
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One change of a balance, in won."""
+    """One change of a balance, in won; ``note`` says why of a refund, and where to of a payout."""
 
     amount: int
     balance_after: int
     kind: str
     created_at: datetime
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ RETURNING balance_after""")
 READ_BALANCE = """
 SELECT w.balance FROM users u LEFT JOIN wallets w ON w.user_id = u.id WHERE u.id = %s"""
 READ_ENTRIES = """
-SELECT amount, balance_after, kind, created_at FROM wallet_entries
+SELECT amount, balance_after, kind, created_at, note FROM wallet_entries
 WHERE user_id = %s AND id < %s ORDER BY id DESC LIMIT %s"""
 WALLET_AFTER = "SELECT user_id FROM wallets WHERE user_id > %s ORDER BY user_id OFFSET %s LIMIT 1"
 LEAST, GREATEST = UUID(int=0), UUID(int=2**128 - 1)

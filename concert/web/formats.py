@@ -17,8 +17,9 @@ from flask import Flask
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
+from concert.catalogue.labels import seat_label, seat_labels
 from concert.catalogue.seating import row_of
-from concert.catalogue.service import Concert, Performance
+from concert.catalogue.service import Concert, Performance, hall_of_performance
 from concert.ground.parts import part
 from concert.ground.settings import Settings
 from concert.web.language import TONGUES, language, tongue
@@ -49,7 +50,16 @@ def init_formats(app: Flask) -> None:
         seat_list,
     ):
         app.jinja_env.filters[one.__name__] = one
-    for other in (exactly, price, lowest_price, span, seat_name, seat_names, show_number):
+    for other in (
+        exactly,
+        price,
+        lowest_price,
+        span,
+        seat_name,
+        seat_names,
+        hall_names,
+        show_number,
+    ):
         app.jinja_env.filters[other.__name__] = other
 
 
@@ -234,12 +244,14 @@ def seat_list(seat_nos: Iterable[int]) -> str:
     return ", ".join(str(seat_no) for seat_no in seat_nos)
 
 
-def seat_name(seat_no: int, capacity: int) -> str:
-    """Where a seat stands: its row, its place in the row, and its number where that is another.
+def seat_name(seat_no: int, performance: Performance) -> str:
+    """Where a seat stands: by the hall plan, where there is one; else by its row and its place there.
 
     ``Row B, seat 2 (no. 12)``: on the map it is number 12, in the hall it is the second of row B.
     """
-    row = row_of(seat_no, capacity)
+    if performance.hall_id is not None:
+        return seat_label(performance.hall_id, seat_no, language())
+    row = row_of(seat_no, performance.capacity)
     place = seat_no - row.seat_nos.start + 1
     if place == seat_no:
         return str(_("Row %(row)s, seat %(seat)s", row=row.label, seat=place))
@@ -248,11 +260,13 @@ def seat_name(seat_no: int, capacity: int) -> str:
     )
 
 
-def seat_names(seat_nos: Iterable[int], capacity: int) -> str:
+def seat_names(seat_nos: Iterable[int], performance: Performance) -> str:
     """Where several seats stand, each row named once: ``Row B, seats 2, 3; Row C, seat 1``."""
+    if performance.hall_id is not None:
+        return seat_labels(performance.hall_id, seat_nos, language())
     rows: dict[str, list[str]] = {}
     for seat_no in seat_nos:
-        row = row_of(seat_no, capacity)
+        row = row_of(seat_no, performance.capacity)
         rows.setdefault(row.label, []).append(str(seat_no - row.seat_nos.start + 1))
     return "; ".join(
         ngettext(
@@ -264,6 +278,12 @@ def seat_names(seat_nos: Iterable[int], capacity: int) -> str:
         )
         for label, places in rows.items()
     )
+
+
+def hall_names(seat_nos: Iterable[int], performance_id: int) -> str:
+    """What seats are called in their hall; nothing where it has no plan, and numbers are all there is."""
+    hall_id = hall_of_performance(performance_id)
+    return "" if hall_id is None else seat_labels(hall_id, seat_nos, language())
 
 
 def show_number(performance: Performance, concert: Concert) -> str:

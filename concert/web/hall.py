@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 from flask import render_template, request
 from flask_babel import gettext as _
 from markupsafe import Markup
 
-from concert.catalogue.labels import Language, label_of, seat_label
+from concert.catalogue.labels import label_of
 from concert.catalogue.service import Performance
 from concert.ground.fanout import Fact
 from concert.ground.parts import part
@@ -24,7 +24,7 @@ from concert.ground.streams import encoded
 from concert.halls.plan import Place, Plan
 from concert.reservations.service import seat_prices
 from concert.reservations.snapshots import Reading
-from concert.web.formats import price
+from concert.web.formats import price, seat_name
 from concert.web.language import language
 
 # What is told of a seat, in the plan's order; that one is not sold is its state.
@@ -120,11 +120,6 @@ def hall_list(
     return drawn
 
 
-def spoken() -> Language:
-    """The page's language, as the names of seats are said in it."""
-    return cast(Language, language())
-
-
 def seats_as_facts(user_id: str, fact: Fact) -> bytes:
     """Changed seats as a stream tells them to a map that is drawn by its script."""
     mine = fact.data.get("holder") == user_id
@@ -211,7 +206,7 @@ def _seats(
     for seat_no in numbers:
         letter, label = letters[seat_no - 1], plan.places[seat_no - 1].seat
         true_of_it = [flags[name] for bit, name in enumerate(FLAGS) if bits[seat_no - 1] >> bit & 1]
-        name = seat_label(performance, seat_no, spoken())
+        name = seat_name(seat_no, performance)
         says = [name, price(prices[seat_no - 1]), *true_of_it, states[letter]]
         found.append(Listed(seat_no, label, ", ".join(says), letter))
     return found
@@ -244,10 +239,10 @@ def _words() -> dict[str, Any]:
         Place("{section}", "", "{seat}", True),
     )
     return {
-        "seat": label_of(row, spoken()),
-        "rowOnly": label_of(replace(row, section=""), spoken()),
-        "seatOnly": label_of(replace(row, row=""), spoken()),
-        "place": label_of(place, spoken()),
+        "seat": label_of(row, language()),
+        "rowOnly": label_of(replace(row, section=""), language()),
+        "seatOnly": label_of(replace(row, row=""), language()),
+        "place": label_of(place, language()),
         "states": _state_words(),
         "chosen": _("chosen"),
         "flags": _flag_words(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +12,7 @@ from uuid import UUID
 from flask import Flask, Response, render_template, request, url_for
 from markupsafe import Markup
 
-from concert.catalogue.labels import layout_of_performance, plan_of_performance, seat_labels
+from concert.catalogue.labels import layout_of_performance, plan_of_performance
 from concert.catalogue.seating import rows_of
 from concert.catalogue.service import (
     Concert,
@@ -22,6 +23,7 @@ from concert.catalogue.service import (
 )
 from concert.ground.errors import (
     BadRequest,
+    LoneSeat,
     NotAdmitted,
     NotFound,
     NotTogether,
@@ -45,6 +47,7 @@ from concert.reservations.service import (
     SeatState,
     hold_best_seats,
     hold_seats,
+    lone_seats_of,
     reservations_of,
     seat_prices,
 )
@@ -53,7 +56,7 @@ from concert.waiting_room import service as waiting_room
 from concert.waiting_room.service import Visit
 from concert.waiting_room.tokens import QueueToken
 from concert.web.door import go_to, new_pages, private, queue_token, render, tells_of
-from concert.web.hall import hall_list, hall_shown, own_letters, spoken
+from concert.web.hall import hall_list, hall_shown, own_letters
 from concert.web.language import language, speaking
 from concert.web.waiting_room import room_url
 
@@ -117,10 +120,16 @@ def hold(concert_id: int, date: str) -> Response:
     visit = _visit(concert)
     if visit is None:
         return go_to(room_url(concert.room, concert))
+    alone = [] if request.form.get("anyway") else _left_alone(performance, wanted)
+    if alone:
+        return _page(concert, performance, visit, wanted=wanted, alone=alone, status=409)
     try:
         held = hold_seats(visit.token, concert.room, performance, wanted)
     except SalesNotOpen:
         return _ended(concert, performance, visit, 400)
+    except LoneSeat as lone:
+        more: dict[str, Any] = {"alone": lone.seat_nos, "refused": lone.code}
+        return _page(concert, performance, visit, wanted=wanted, status=409, **more)
     except SeatTaken as taken:
         return _page(concert, performance, visit, wanted=wanted, lost=taken.seat_nos, status=409)
     except (SeatLimit, BadRequest) as refused:
@@ -141,7 +150,7 @@ def best(concert_id: int, date: str) -> Response:
     if visit is None:
         return go_to(room_url(concert.room, concert))
     try:
-        held = hold_best_seats(visit.token, concert.room, performance, count)
+        held = hold_best_seats(visit.token, concert.room, performance, count, **_wish())
     except SalesNotOpen:
         return _ended(concert, performance, visit, 400)
     except (NotTogether, SeatLimit) as refused:
@@ -182,6 +191,7 @@ def _page(
     *,
     wanted: Sequence[int] = (),
     lost: Sequence[int] = (),
+    alone: Sequence[int] = (),
     refused: str = "",
     status: int = 200,
 ) -> Response:
@@ -202,6 +212,8 @@ def _page(
         "state": "open" if free else "all_held" if "h" in reading.letters else "sold_out",
         "others": [one for one in concert.bookable(datetime.now(UTC)) if one != performance],
         "refused": refused,
+        "alone": list(alone),
+        "best_of": _best_of(performance, reading),
         "limit": part(Settings).max_seats_per_user,
         "visit": visit,
         "map_url": map_url(concert, performance),
@@ -231,9 +243,48 @@ def _hall(
     if asked == "list":
         drawn = hall_list(performance, plan, reading, user_id, **marks)
         return private(Response(drawn, mimetype="text/html"))
-    shown["names"] = lambda seat_nos: seat_labels(performance, seat_nos, spoken())
     shown |= hall_shown(performance, plan, reading, user_id, **marks)
     return private(render("hall/page.html", status, **shown))
+
+
+def _wish() -> dict[str, Any]:
+    """What the form says of the best seats, beside how many."""
+    return {
+        "category": request.form.get("category") or None,
+        "wheelchair": bool(request.form.get("wheelchair")),
+    }
+
+
+def _left_alone(performance: Performance, wanted: Sequence[int]) -> list[int]:
+    """The single seats that a choice would leave, where pages only say so (``advise``)."""
+    in_range = wanted and all(1 <= seat_no <= performance.capacity for seat_no in wanted)
+    if performance.lone_seats != "advise" or not in_range:
+        return []
+    [reading] = seats_lately([performance.performance_id])
+    return lone_seats_of(performance, wanted, reading.letters)
+
+
+def _best_of(performance: Performance, reading: Reading) -> dict[str, Any] | None:
+    """What the best seats can be asked for in a hall with a plan: its categories, wheelchairs' places."""
+    plan = plan_of_performance(performance)
+    if plan is None or performance.prices is None:
+        return None
+    free = reading.shown.get("free by category")
+    if free is None:
+        each = zip(plan.categories_of_seats, reading.letters, strict=True)
+        free = reading.shown["free by category"] = Counter(
+            category for category, letter in each if letter == "a"
+        )
+    return {
+        "categories": [
+            {"name": category.name, "price": price, "free": free[index]}
+            for index, (category, price) in enumerate(
+                zip(plan.categories, performance.prices, strict=True)
+            )
+        ],
+        "wheelchairs": plan.has_wheelchairs,
+        "asked": request.values.get("category", ""),
+    }
 
 
 def _instead(

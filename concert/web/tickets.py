@@ -98,7 +98,7 @@ def _ticket(payment: Payment) -> Ticket:
 def _ics(ticket: Ticket) -> str:
     """RFC 5545: lines end in CRLF and have 75 bytes at the most; a space continues one."""
     starts_at = ticket.performance.starts_at.astimezone(UTC)
-    seats = seat_names(ticket.payment.seat_nos, ticket.performance.capacity)
+    seats = seat_names(ticket.payment.seat_nos, ticket.performance)
     length = ngettext(
         "The end is not announced; %(num)s hour is assumed.",
         "The end is not announced; %(num)s hours are assumed.",

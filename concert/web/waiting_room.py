@@ -81,6 +81,18 @@ def leave(slug: str) -> Response:
     return go_to(room_url(slug, concert_behind(slug), left=1))
 
 
+@pages.post("/rooms/<slug>/here")
+def here(slug: str) -> Response:
+    """The page near the front says that somebody is in front of it."""
+    token = queue_token(slug)
+    if token is not None:
+        try:
+            service.confirm_presence(token)
+        except (TokenExpired, TokenInvalid):
+            pass  # It is over; the page learns that from its stream.
+    return private(Response(status=204))
+
+
 @pages.get("/rooms/<slug>/place")
 def place(slug: str) -> Response:
     """My place as a fragment, for when the stream fails: whoever has a place costs PostgreSQL nothing."""

@@ -5,7 +5,7 @@ categories. A blocked seat is not for sale: whoever counts or holds seats looks 
 `seats_for_sale`, which has the others. `hold_seats` is the same as before, but for that.
 
 Revision: 0007
-After: 0006
+After: 0010
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = '0007'
-down_revision = '0006'
+down_revision = '0010'
 branch_labels = None
 depends_on = None
 

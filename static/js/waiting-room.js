@@ -27,6 +27,7 @@ let looking = null; // the question that is on its way
 let turnUrl = null;
 let audio = null;
 let spoken = null;
+let isHere = false; // and the line knows it
 let saidLast = null; // of the seats and by the organiser, at the last look
 
 function setConnection(state) {
@@ -72,6 +73,18 @@ function move(told) {
   }
   shown.dataset.position = told.position;
   shown.dataset.poll = told.poll;
+  sayHere();
+}
+
+// Near the front the page says once that somebody is in front of it, so that the line counts on them.
+function sayHere() {
+  const position = Number(current()?.dataset.position);
+  if (isHere || document.hidden || !position || position > Number(line.dataset.near)) return;
+  isHere = true;
+  const body = new URLSearchParams({ csrf_token: document.querySelector("[name=csrf_token]")?.value ?? "" });
+  fetch(line.dataset.hereUrl, { method: "POST", body, keepalive: true, signal: AbortSignal.timeout(PATIENCE_MS) })
+    .then((answer) => answer.ok || Promise.reject())
+    .catch(() => setTimeout(() => (isHere = false), MOST_PAUSE_MS));
 }
 
 // Says the place aloud now and then, not at every change; what the seats have come to and what the
@@ -181,6 +194,7 @@ function look() {
   // What is told to those who wait goes with the waiting.
   if (status === "admitted") for (const part of [tools, assurance]) part?.setAttribute("hidden", "");
   else if (status !== "waiting") finish();
+  sayHere();
   speak();
 }
 
@@ -239,7 +253,7 @@ if (placeUrl) {
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) return;
     if (turnUrl) location.assign(turnUrl);
-    else refresh();
+    else refresh(); // and with it says, near the front, that somebody is there
   });
   addEventListener("online", () => {
     stream?.reader?.cancel();

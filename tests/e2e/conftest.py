@@ -6,7 +6,6 @@ A failed test leaves a picture in ``test-results/``, and a trace where it is run
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,6 +16,7 @@ from playwright.sync_api import expect
 
 from concert.factory import ConcertApp, create_app
 from concert.ground.settings import Settings, load_settings
+from tests.chromium import installed_chromium
 from tests.e2e.house import Hall, Halls, House, HttpSale
 from tests.e2e.visitor import Complaints, OpenBrowser, Visitor, Words
 from tests.sale import ORGANISER_KEY
@@ -122,7 +122,7 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
     """Debian's Chromium where it is there, which talks to nobody but us."""
     # A container's root cannot open Chromium's sandbox, and may have little shared memory.
     arguments = ["--no-sandbox", "--disable-background-networking", "--disable-dev-shm-usage"]
-    installed = shutil.which("chromium")
+    installed = installed_chromium()
     found = {"executable_path": installed} if installed else {}
     return {**browser_type_launch_args, "args": arguments, **found}
 

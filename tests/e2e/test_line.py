@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from itertools import groupby
 
 from playwright.sync_api import expect
@@ -29,7 +30,7 @@ addEventListener("DOMContentLoaded", () => {
 """
 # Chromium without a screen has no tab in the background; the page is told what it would be told.
 CAN_BE_HIDDEN = """
-let isHidden = false;
+let isHidden = window.name === "hidden";
 Object.defineProperty(Document.prototype, "hidden", { get: () => isHidden });
 Object.defineProperty(Document.prototype, "visibilityState", { get: () => isHidden ? "hidden" : "visible" });
 window.addEventListener("hide-or-show", (event) => {
@@ -174,7 +175,19 @@ def test_a_tab_in_the_background_says_in_its_title_that_it_is_its_turn(
     hall.set(capacity=1)
     somebody_inside = hall.fan_inside()
     visitor.context.add_init_script(CAN_BE_HIDDEN)
+    said_here: list[str] = []
+    visitor.page.on(
+        "request", lambda asked: asked.url.endswith("/here") and said_here.append(asked.url)
+    )
     visitor.stand_in_line(hall, 1)
+    until(visitor, lambda: len(said_here) == 1)
+    # Nobody is in front of a page in the background; as soon as somebody is, it says so, once.
+    visitor.page.evaluate("window.name = 'hidden'")
+    visitor.page.reload()
+    visitor.sees_connection("live")
+    assert len(said_here) == 1
+    visitor.page.evaluate(SHOW)
+    until(visitor, lambda: len(said_here) == 2)
     icon = visitor.page.locator("link[data-turn]").get_attribute("href")
     visitor.page.evaluate(HIDE)
     somebody_inside.call("DELETE", "/v1/enqueues")
@@ -182,6 +195,14 @@ def test_a_tab_in_the_background_says_in_its_title_that_it_is_its_turn(
     assert visitor.page.locator("link[data-turn]").get_attribute("href") != icon
     visitor.page.evaluate(SHOW)
     visitor.is_taken_in(hall)
+
+
+def until(visitor: Visitor, holds: Callable[[], bool]) -> None:
+    """Wait for something that the page's own events tell."""
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline
+        visitor.page.wait_for_timeout(20)  # in which Playwright hears the page
 
 
 def test_whoever_lines_up_before_the_doors_open_sees_when_and_is_taken_in_then(

@@ -271,4 +271,4 @@ def test_root_runs_postgres_as_nobody_where_no_user_can_be_made(
 
     monkeypatch.setattr("pwd.getpwnam", getpwnam)
     monkeypatch.setattr("shutil.which", lambda *_, **__: None)
-    assert servers._unprivileged_account().pw_name == "nobody"
+    assert servers.unprivileged_account().pw_name == "nobody"

@@ -24,6 +24,8 @@ PAYMENT = {
     "amount",
     "balance",
     "paid_at",
+    "refunded",
+    "refunds",
 }
 
 

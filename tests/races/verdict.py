@@ -26,7 +26,14 @@ UNION SELECT 'a paid reservation lacks its seat' FROM reservations r CROSS JOIN 
 UNION SELECT 'a sold seat has no payment' FROM seats s LEFT JOIN payments y ON y.reservation_id = s.reservation_id
     WHERE s.sold_at IS NOT NULL AND y.id IS NULL
 UNION SELECT 'a payment is for a reservation that is not paid' FROM payments y
-    JOIN reservations r ON r.id = y.reservation_id WHERE r.status <> 'paid' OR r.amount <> y.amount
+    JOIN reservations r ON r.id = y.reservation_id
+    LEFT JOIN (SELECT payment_id, sum(price) AS back FROM refunded_seats GROUP BY payment_id) f ON f.payment_id = y.id
+    WHERE r.status NOT IN ('paid', 'refunded')
+       OR y.amount <> CASE r.status WHEN 'paid' THEN r.amount + coalesce(f.back, 0) ELSE coalesce(f.back, 0) END
+UNION SELECT 'a refund lacks its credit' FROM refunds f
+    LEFT JOIN wallet_entries e ON e.refund_id = f.id WHERE e.amount IS DISTINCT FROM f.amount OR e.user_id <> f.user_id
+UNION SELECT 'a refund is not the sum of its seats' FROM refunds f
+    WHERE f.amount <> (SELECT coalesce(sum(s.price), -1) FROM refunded_seats s WHERE s.refund_id = f.id)
 UNION SELECT 'a reservation has two payments' FROM payments GROUP BY reservation_id HAVING count(*) > 1
 UNION SELECT 'a payment lacks its debit' FROM payments y
     LEFT JOIN wallet_entries e ON e.payment_id = y.id WHERE e.amount IS DISTINCT FROM -y.amount

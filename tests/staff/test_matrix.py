@@ -46,12 +46,15 @@ USER = only("user")
 PLACE = only("queue")
 USER_OR_PLACE = only("user", "queue")
 ORGANISER = only("session of organiser", "key of organiser", "root", not_you=(*SESSIONS, *KEYS))
+TILLS = ("session of organiser", "session of box-office", "key of organiser", "key of box-office")
+BOX_OFFICE = only(*TILLS, "root", not_you=(*SESSIONS, *KEYS))
 ORGANISER_IN_PERSON = only("session of organiser", "root", not_you=(*SESSIONS, *KEYS))
 # Pages know people by their cookies, and look at no key and no token in a header.
 PERSON_PAGE = only("user", "queue")
 PLACE_PAGE = only("queue")
 SEATS_PAGE = dict.fromkeys(CALLERS, SENT_ON) | {"queue": IN}
 STAFF_PAGE = only(*SESSIONS)
+BOX_OFFICE_PAGE = only("session of organiser", "session of box-office", not_you=SESSIONS)
 ORGANISER_PAGE = only("session of organiser", not_you=SESSIONS)
 
 TABLE: dict[str, Answers] = {
@@ -95,6 +98,7 @@ TABLE: dict[str, Answers] = {
     "POST /reservations/<uuid:reservation_id>/top-up": PERSON_PAGE,
     "GET /robots.txt": ANYBODY,
     "GET /rooms/<slug>": ANYBODY,
+    "POST /rooms/<slug>/here": ANYBODY,
     "POST /rooms/<slug>/join": ANYBODY,
     "POST /rooms/<slug>/leave": ANYBODY,
     "GET /rooms/<slug>/place": ANYBODY,
@@ -130,6 +134,7 @@ TABLE: dict[str, Answers] = {
     "GET /v1/halls": ORGANISER,
     "POST /v1/halls": ORGANISER,
     "GET /v1/halls/<hall_id>": ORGANISER,
+    "PUT /v1/enqueues/presence": PLACE,
     "GET /v1/keys": ORGANISER_IN_PERSON,
     "POST /v1/keys": ORGANISER_IN_PERSON,
     "DELETE /v1/keys/<key_id>": ORGANISER_IN_PERSON,
@@ -138,6 +143,7 @@ TABLE: dict[str, Answers] = {
     "GET /v1/payments/<payment_id>": USER,
     "GET /v1/performances/<performance_id>/plan": ANYBODY,
     "PATCH /v1/performances/<performance_id>/seats": ORGANISER,
+    "POST /v1/payments/<payment_id>/refunds": BOX_OFFICE,
     "GET /v1/reservations": USER_OR_PLACE,
     "DELETE /v1/reservations/<reservation_id>": USER_OR_PLACE,
     "GET /v1/reservations/<reservation_id>": USER_OR_PLACE,

@@ -11,6 +11,8 @@ from concert.ground.errors import BadRequest
 from concert.wallet.service import charge, differing_wallets
 from tests.sale import Fan, Sale
 
+ENTRY = {"amount", "balance_after", "kind", "created_at", "note"}
+
 
 def entries(fan: Fan, count: int = 100) -> list[dict[str, Any]]:
     answer = fan.call_as_user("GET", "/v1/charges", query_string={"entries": count})
@@ -76,7 +78,7 @@ def test_every_change_is_an_entry_with_the_balance_after_it_newest_first(sale: S
     fan.pay(concert, 1)
     fan.charge(5)
     found = entries(fan)
-    assert all(entry.keys() == {"amount", "balance_after", "kind", "created_at"} for entry in found)
+    assert all(entry.keys() == ENTRY for entry in found)
     assert [(entry["amount"], entry["balance_after"], entry["kind"]) for entry in found] == [
         (5, 305, "charge"),
         (-700, 300, "payment"),

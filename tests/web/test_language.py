@@ -14,6 +14,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from flask_babel import force_locale
 
+from concert.overview.sales import sale_of
 from concert.web import formats
 from concert.web.language import TONGUES, TRANSLATIONS, USUAL
 from tests.sale import Sale
@@ -249,10 +250,11 @@ def test_spans_prices_and_seats_are_told_as_people_tell_them(
         assert tuple(formats.span(seconds) for seconds in (300, 90, 45, 0)) == spans
         some = ([1000, 2000], [1000], [0, 0], [1000, 0])
         assert tuple(formats.lowest_price(each) for each in some) == prices
+        performance = sale_of(sale.concert()).concert.performances[0]
         assert (
-            formats.seat_name(9, 50),
-            formats.seat_name(12, 50),
-            formats.seat_names([9, 12, 13], 50),
+            formats.seat_name(9, performance),
+            formats.seat_name(12, performance),
+            formats.seat_names([9, 12, 13], performance),
         ) == names
 
 

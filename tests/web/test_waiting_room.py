@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from concert.ground.redis_client import redis
+from concert.waiting_room.keys import room_keys
 from concert.waiting_room.rooms import room_of
 from concert.waiting_room.tokens import queue_token_of
 from tests.sale import NEW_YEARS_EVE, Sale
@@ -122,6 +123,20 @@ def test_the_page_without_scripts_asks_again_by_itself(sale: Sale, visitor: Brow
     page = lined_up(visitor, full_house(sale))
     refreshes = [found for found in page.with_tag("meta") if found.get("http-equiv") == "refresh"]
     assert [1 <= int(found["content"]) <= 3 for found in refreshes] == [True]
+
+
+def test_the_page_near_the_front_says_that_somebody_is_there(sale: Sale, visitor: Browser) -> None:
+    page = lined_up(visitor, full_house(sale))
+    line = next(found for found in page.with_tag("section") if found.get("id") == "line")
+    assert line["data-near"] == str(room_of("main").near_front)
+    form = page.form_to("/leave")
+    answer = visitor.post(str(line["data-here-url"]), dict(form.fields))
+    assert (answer.status_code, answer.data) == (204, b"")
+    assert redis().scard(room_keys("main").here) == 1
+    # Whoever has left says it for nobody, and is told nothing.
+    visitor.send(form)
+    assert visitor.post(str(line["data-here-url"]), dict(form.fields)).status_code == 204
+    assert redis().scard(room_keys("main").here) == 0
 
 
 def test_the_progress_bar_counts_from_where_one_started(sale: Sale, visitor: Browser) -> None:

@@ -19,20 +19,23 @@
 --                                   recovering_since and recovered_at (ms; only during the pause after a loss),
 --                                   kind ('sale', 'ended'; 'none': in front of no date), free, held, sold and bookable
 --                                   (seats, as PostgreSQL counted them), counted_at (ms),
---                                   taken_told, given_told and sold_told (seats, as told of since Redis knows the room),
---                                   taken_then, given_then and sold_then (the same, before the last count),
+--                                   taken_told and given_told (seats, as told of since Redis knows the room),
+--                                   taken_then and given_then (the same, before the last count),
 --                                   over_then (visits that were over), visit_seats and visits (fading sums),
 --                                   state_then (the state of the seats at the last count),
 --                                   came and missed (fading sums of people who were called and showed up, or did not),
+--                                   came_here and missed_here (the same, of people who were known to be there),
 --                                   seats (all of it as it is told, see _seats.lua)
 --   KEYS[8] unsaved    hash         user -> as in ended, of places that PostgreSQL has not been told of yet
 --   KEYS[9] aliases    hash         user -> ",number,number,": further numbers of the user's one place
 --   KEYS[10] holders   sorted set   admitted user -> until when (ms) the user holds a seat
+--   KEYS[11] here      set          users near the front who have said that they are there
+--   KEYS[12] expected  set          those of them who were called and have not come yet
 -- A user is the 16 bytes of a UUID. Sequence numbers are microseconds of Redis' clock,
 -- or one more than the last where that is larger: unique, and rising even after a loss.
 
-local WAITING, ADMITTED, SEQUENCES, VISITS, ENDED, SETTINGS, STATE, UNSAVED, ALIASES, HOLDERS =
-  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
+local WAITING, ADMITTED, SEQUENCES, VISITS, ENDED, SETTINGS, STATE, UNSAVED, ALIASES, HOLDERS, HERE, EXPECTED =
+  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11], KEYS[12]
 
 local time = redis.call('TIME')
 local now_us = tonumber(time[1]) * 1000000 + tonumber(time[2])
@@ -123,6 +126,8 @@ local function remove(user)
   redis.call('HDEL', SEQUENCES, user)
   redis.call('HDEL', VISITS, user)
   redis.call('ZREM', HOLDERS, user)
+  redis.call('SREM', HERE, user)
+  redis.call('SREM', EXPECTED, user)
 end
 
 -- End the place that a user has, and with it every number that stands for it. Returns the greatest.
@@ -139,18 +144,20 @@ local function end_place(user, status, sequence)
   return greatest
 end
 
--- Write down that somebody who was called has come, or has not; the last two hundred count most.
-local function note_called(has_come)
-  local called = redis.call('HMGET', STATE, 'came', 'missed')
+-- Write down that somebody who was called has come, or has not; the last two hundred count most. Of those
+-- who were known to be there, it is written down apart.
+local function note_called(user, has_come)
+  local kind = redis.call('SREM', EXPECTED, user) == 1 and '_here' or ''
+  local called = redis.call('HMGET', STATE, 'came' .. kind, 'missed' .. kind)
   local came, missed = tonumber(called[1] or '0') * 0.995, tonumber(called[2] or '0') * 0.995
-  redis.call('HSET', STATE, 'came', string.format('%.4f', came + (has_come and 1 or 0)),
-    'missed', string.format('%.4f', missed + (has_come and 0 or 1)))
+  redis.call('HSET', STATE, 'came' .. kind, string.format('%.4f', came + (has_come and 1 or 0)),
+    'missed' .. kind, string.format('%.4f', missed + (has_come and 0 or 1)))
 end
 
 -- End a turn whose time is over.
 local function lapse(user, sequence)
   if redis.call('HEXISTS', VISITS, user) == 0 then
-    note_called(false)
+    note_called(user, false)
   end
   end_place(user, 'expired', sequence)
 end
@@ -173,6 +180,7 @@ end
 local function let_in(room, user, sequence)
   redis.call('ZADD', ADMITTED, whole(now + room.entry_ms), user)
   redis.call('HSET', SEQUENCES, user, sequence)
+  redis.call('SMOVE', HERE, EXPECTED, user)
 end
 
 -- What every verb about one place answers; PlaceAnswer in answers.py names the positions:

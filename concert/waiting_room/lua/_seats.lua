@@ -33,7 +33,7 @@ local function show_seats()
   return told
 end
 
--- Write down that seats were 'taken', 'given' back or 'sold' since the count.
+-- Write down that seats were 'taken' or 'given' back since the count.
 local function note_moved(kind, seats)
   redis.call('HINCRBY', STATE, kind .. '_told', seats)
   show_seats()

@@ -17,30 +17,63 @@ local function seats_for_more(undecided)
   return math.max(0, tonumber(count[2]) - tonumber(count[3] or '0') + tonumber(count[4]) - undecided)
 end
 
--- How many more may be called by the room's capacity. Of those who were called and have not come yet, some
--- never will, as measured; so many more are called that those who come fit all the same: as many as are
--- expected and three times the spread (all but one time in seven hundred) are no more than the slots. At the
--- most half of them are taken for absent. A small room calls nobody more, since one more who comes would be too many.
-local function slots_by_capacity(capacity, inside, came, missed)
-  local shown = math.min(inside, redis.call('HLEN', VISITS))
-  local slots = capacity - shown
-  if slots <= 0 then
-    return 0
+-- The share of those who are called and do not come, as measured; at the most half are taken for absent.
+local function absent_share(came, missed)
+  came, missed = tonumber(came or '0'), tonumber(missed or '0')
+  return math.min(0.5, missed / (came + missed + 20))
+end
+
+-- Whether each of the next in line is known to be there: 1 or 0 for each, in order.
+local function who_is_here(most)
+  local front = redis.call('ZRANGE', WAITING, 0, most - 1)
+  local known = {}
+  -- Lua hands over a few thousand values at the most.
+  for first = 1, #front, 1000 do
+    local some = redis.call('SMISMEMBER', HERE, unpack(front, first, math.min(#front, first + 999)))
+    for index = 1, #some do
+      known[first + index - 1] = some[index]
+    end
   end
-  local absent = math.min(0.5, missed / (came + missed + 20))
-  local spread = 1.5 * math.sqrt(absent * (1 - absent))
-  local root = (math.sqrt(spread * spread + (1 - absent) * slots) - spread) / (1 - absent)
-  return math.max(slots, math.floor(root * root)) - (inside - shown)
+  return known
+end
+
+-- How many more may be called by the room's capacity, `most` at the most. Of those who were called and have not
+-- come yet, some never will, as measured: rarely those who said near the front that they are there, more often
+-- the others. So many more are called that those who come fit all the same: as many as are expected and
+-- three times the spread (all but one time in seven hundred) are no more than the slots. A small room
+-- calls nobody more, since one more who comes would be too many.
+local function slots_by_capacity(capacity, inside, most)
+  local shown = math.min(inside, redis.call('HLEN', VISITS))
+  local slots, called = capacity - shown, inside - shown
+  local counts = redis.call('HMGET', STATE, 'came', 'missed', 'came_here', 'missed_here')
+  local absent = { [0] = absent_share(counts[1], counts[2]), absent_share(counts[3], counts[4]) }
+  if slots <= 0 or most <= 0 or absent[0] + absent[1] == 0 then
+    return slots - called
+  end
+  local here = math.min(called, redis.call('SCARD', EXPECTED))
+  local come = here * (1 - absent[1]) + (called - here) * (1 - absent[0])
+  local spread = here * absent[1] * (1 - absent[1]) + (called - here) * absent[0] * (1 - absent[0])
+  local front = who_is_here(math.min(most, 2 * slots))
+  local more = 0
+  for index = 1, math.max(1, #front) do
+    local share = absent[front[index] or 0]
+    come, spread = come + 1 - share, spread + share * (1 - share)
+    if called + more >= slots and come + 3 * math.sqrt(spread) > slots then
+      break
+    end
+    more = more + 1
+  end
+  return more
 end
 
 -- How many may be let in now by the room's capacity and rate, and by the seats behind it. The bucket's size and
 -- rate are chosen so that no minute, wherever it begins, sees more than admit_per_minute:
 -- a full bucket of b and a minute's refill at (n - b + 1) a minute make n.
--- Returns the number and what the bucket holds.
-local function free_slots(room)
+-- `most` is how many are asked for. Returns the number and what the bucket holds.
+local function free_slots(room, most)
   local limit = room.admit_per_minute
   local size = math.max(1, math.ceil(limit / 40))
-  local bucket = redis.call('HMGET', STATE, 'tokens', 'tokens_at', 'came', 'missed')
+  local bucket = redis.call('HMGET', STATE, 'tokens', 'tokens_at')
   local tokens, filled_at = tonumber(bucket[1] or size), tonumber(bucket[2] or now_us)
   if filled_at > now_us then
     -- The clock has stepped back: the bucket fills from now on, not after the size of the step.
@@ -49,8 +82,8 @@ local function free_slots(room)
   end
   tokens = math.min(size, tokens + (now_us - filled_at) * (limit - size + 1) / 60000100)
   local inside, undecided = people_inside()
-  local slots = slots_by_capacity(room.capacity, inside, tonumber(bucket[3] or '0'), tonumber(bucket[4] or '0'))
-  return math.max(0, math.min(slots, math.floor(tokens), seats_for_more(undecided))), tokens
+  most = math.min(most, math.floor(tokens), seats_for_more(undecided))
+  return math.max(0, math.min(most, slots_by_capacity(room.capacity, inside, most))), tokens
 end
 
 -- Write down that `taken` people were let in, the last of them with the number `sequence`.

@@ -37,8 +37,8 @@ local admitted, front = 0, {}
 if not is_open(room) or waiting == 0 then
   redis.call('HDEL', STATE, 'pace', 'pace_at', 'pace_since')
 else
-  local slots, tokens = free_slots(room)
-  admitted = math.min(slots, waiting, most)
+  local slots, tokens = free_slots(room, math.min(waiting, most))
+  admitted = slots
   if admitted > 0 then
     front = redis.call('ZPOPMIN', WAITING, admitted)
     for index = 1, #front, 2 do

@@ -22,7 +22,7 @@ if ends == 0 then
   ends = now + room.visit_ms
   deadline = ends
   redis.call('HSET', VISITS, user, whole(ends))
-  note_called(true)
+  note_called(user, true)
   redis.call('ZADD', ADMITTED, whole(deadline), user)
 end
 

@@ -35,7 +35,7 @@ redis.call('HSET', STATE, 'sequence', sequence)
 redis.call('HINCRBY', STATE, 'joined', 1)
 
 if redis.call('ZCARD', WAITING) == 0 and is_open(room) then
-  local slots, tokens = free_slots(room)
+  local slots, tokens = free_slots(room, 1)
   if slots > 0 and same_server() then
     let_in(room, user, sequence)
     take_tokens(tokens, 1, sequence)

@@ -1,6 +1,6 @@
--- moved: note that seats behind the room were taken, given back or sold, until the next count knows.
+-- moved: note that seats behind the room were taken or given back, until the next count knows.
 -- KEYS  the room's keys (see _room.lua)
--- ARGV  1 'taken', 'given' or 'sold', 2 how many seats, 3 who has taken them, '' where that is no matter,
+-- ARGV  1 'taken' or 'given', 2 how many seats, 3 who has taken them, '' where that is no matter,
 --       4 until when (ms) they are held,
 --       5 and 6 nothing, or a channel and what is told there
 -- Returns 1.

@@ -1,15 +1,11 @@
 -- settle: end a place as PostgreSQL has it written down; again, and for a place long gone, it changes nothing.
 -- A newer place of the user stays as it is.
 -- KEYS  the room's keys (see _room.lua)
--- ARGV  1 user, 2 status ('completed', 'left', 'expired'), 3 sequence number with which the place ended,
---       4 how many seats were sold with it; nothing where PostgreSQL has counted them since
+-- ARGV  1 user, 2 status ('completed', 'left', 'expired'), 3 sequence number with which the place ended
 -- Returns 1 where a place was ended, else 0.
 
 local user, status, sequence = ARGV[1], ARGV[2], ARGV[3]
 local number = tonumber(sequence)
-if ARGV[4] then
-  note_moved('sold', tonumber(ARGV[4]))
-end
 local current = live(user)
 if current then
   if tonumber(current) > number then
