@@ -62,18 +62,35 @@ def hall_shown(
     *,
     chosen: Sequence[int],
     lost: Sequence[int],
+    **about: Any,
 ) -> dict[str, Any]:
-    """What the page of a hall's map is made of."""
+    """What the page of a hall's map is made of; ``about`` is what the drawing says of the page."""
+    drawn = {"plan": plan, "prices": performance.prices, "plan_url": _plan_url(performance)}
+    marks = {"chosen": chosen, "lost": lost}
     return {
-        "plan": plan,
-        "plan_url": f"/v1/performances/{performance.performance_id}/plan"
-        f"?form=compact&v={performance.plan_version}",
-        "letters": own_letters(reading, user_id),
-        "prices": performance.prices,
-        "words": _words(),
-        "counts": {letter: reading.letters.count(letter) for letter in "ahsb"},
-        "list": hall_list(performance, plan, reading, user_id, chosen=chosen, lost=lost),
+        "plan_url": drawn["plan_url"],
+        "drawing": _drawing(reading, user_id, {**drawn, **marks, **about}),
+        "list": hall_list(performance, plan, reading, user_id, **marks),
     }
+
+
+def _plan_url(performance: Performance) -> str:
+    number, version = performance.performance_id, performance.plan_version
+    return f"/v1/performances/{number}/plan?form=compact&v={version}"
+
+
+def _drawing(reading: Reading, user_id: UUID, shown: dict[str, Any]) -> Markup:
+    """The drawing; as nobody's own and without marks it is written once for each reading and language."""
+    is_anybodys = not (reading.own_seats(user_id) or shown["chosen"] or shown["lost"])
+    drawn: Markup | None = reading.shown.get(("drawing", language())) if is_anybodys else None
+    if drawn is None:
+        shown["letters"] = own_letters(reading, user_id)
+        shown["words"] = _words()
+        shown["counts"] = {letter: reading.letters.count(letter) for letter in "ahsb"}
+        drawn = Markup(render_template("hall/_drawing.html", **shown))
+        if is_anybodys:
+            reading.shown["drawing", language()] = drawn
+    return drawn
 
 
 def own_letters(reading: Reading, user_id: UUID) -> str:

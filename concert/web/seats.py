@@ -243,7 +243,15 @@ def _hall(
     if asked == "list":
         drawn = hall_list(performance, plan, reading, user_id, **marks)
         return private(Response(drawn, mimetype="text/html"))
-    shown |= hall_shown(performance, plan, reading, user_id, **marks)
+    about = {name: shown[name] for name in ("offered", "limit", "map_url")}
+    about["look_url"] = url_for(
+        "seats.choose",
+        concert_id=performance.concert_id,
+        date=performance.date.isoformat(),
+        performance=performance.performance_id,
+        part="states",
+    )
+    shown |= hall_shown(performance, plan, reading, user_id, **marks, **about)
     return private(render("hall/page.html", status, **shown))
 
 

@@ -34,6 +34,7 @@ export class Painter {
   }
 
   forget() {
+    this.spoil();
     this.sprites.clear();
     this.words.clear();
     this.spriteSize = 0;
@@ -47,31 +48,91 @@ export class Painter {
     return !this.marks.shown.size || this.marks.shown.has(this.plan.category[n]);
   }
 
-  // While a picture moves, what was drawn is only made larger or smaller: anew when it stands still.
-  paint(view, moving = false) {
-    const { context, canvas, plan, ratio } = this;
-    this.k = view.scale * ratio;
+  // Something is not as it was painted: the next picture is painted anew.
+  spoil() {
+    this.painted = null;
+  }
+
+  // What is dragged was painted already, but for what has come into view; while it is made larger or
+  // smaller, so is what was painted. Only what stands still, or has gone too far, is painted anew.
+  paint(view, isZooming = false) {
+    const { context, canvas, painted } = this;
+    const k = view.scale * this.ratio;
+    const [x, y] = [Math.round(view.x * k), Math.round(view.y * k)];
+    if (painted?.k === k && !painted.isZoomed) {
+      const [dx, dy] = [painted.x - x, painted.y - y];
+      if (!dx && !dy) return;
+      if (Math.abs(dx) < canvas.width / 2 && Math.abs(dy) < canvas.height / 2) {
+        this.stand(view, k, x, y);
+        context.globalCompositeOperation = "copy";
+        context.drawImage(canvas, dx, dy);
+        context.globalCompositeOperation = "source-over";
+        if (dx) this.paintPart(dx > 0 ? 0 : canvas.width + dx, 0, Math.abs(dx), canvas.height);
+        if (dy) this.paintPart(0, dy > 0 ? 0 : canvas.height + dy, canvas.width, Math.abs(dy));
+        return;
+      }
+    }
+    if (isZooming && painted) {
+      if (!painted.isZoomed) this.keep(painted);
+      const { kept } = this;
+      const part = k / kept.k;
+      if (part < 1.6 && part > 0.7) {
+        this.stand(view, k, x, y);
+        this.painted.isZoomed = true;
+        context.clearRect(0, 0, canvas.width, canvas.height);
+        this.paintFloor();
+        context.drawImage(kept.picture, kept.x * part - x, kept.y * part - y, canvas.width * part, canvas.height * part);
+        return;
+      }
+    }
+    this.stand(view, k, x, y);
+    if (Math.abs(this.plan.seatSize * k - this.spriteSize) >= 0.5) this.fitSprites(this.plan.seatSize * k);
+    this.paintPart(0, 0, canvas.width, canvas.height);
+  }
+
+  stand(view, k, x, y) {
     this.view = view;
-    context.clearRect(0, 0, canvas.width, canvas.height);
+    this.k = k;
+    this.painted = { k, x, y, isZoomed: false };
+  }
+
+  keep({ k, x, y }) {
+    const picture = this.kept?.picture ?? blank(1);
+    picture.width = this.canvas.width;
+    picture.height = this.canvas.height;
+    picture.getContext("2d").drawImage(this.canvas, 0, 0);
+    this.kept = { picture, k, x, y };
+  }
+
+  // A part of the picture, in its own pixels.
+  paintPart(left, top, width, height) {
+    const { context, plan, view } = this;
+    context.save();
+    context.beginPath();
+    context.rect(left, top, width, height);
+    context.clip();
+    context.clearRect(left, top, width, height);
     const seatPx = view.scale * plan.pitch;
-    this.paintFloor();
     const px = plan.seatSize * this.k;
-    if (!moving || !this.spriteSize || Math.abs(px / this.spriteSize - 1) > 0.6) this.fitSprites(px);
-    this.paintSeats(seatPx, px);
-    if (seatPx >= ROWS_PX) this.paintRows(px);
+    const margin = plan.pitch;
+    const [x, y] = [(left + this.painted.x) / this.k, (top + this.painted.y) / this.k];
+    const box = { x0: x - margin, y0: y - margin, x1: x + width / this.k + margin, y1: y + height / this.k + margin };
+    this.paintFloor();
+    this.paintSeats(seatPx, px, box);
+    if (seatPx >= ROWS_PX) this.paintRows(px, box);
     else this.paintNames();
     for (const section of plan.sections) if (section.standing && seatPx >= ROWS_PX) this.paintName(section);
     this.paintMarks(px);
+    context.restore();
   }
 
   fitSprites(px) {
-    if (Math.abs(px - this.spriteSize) < 0.5) return;
     this.sprites.clear();
     this.spriteSize = px;
   }
 
   at(x, y) {
-    return [(x - this.view.x) * this.k, (y - this.view.y) * this.k];
+    return [x * this.k - this.painted.x, y * this.k - this.painted.y];
   }
 
   trace(outline) {
@@ -102,14 +163,11 @@ export class Painter {
     context.drawImage(word, x - word.width / 2, y - word.height / 2);
   }
 
-  paintSeats(seatPx, px) {
-    const { plan, marks, view, size, context, palette, ratio, k } = this;
-    const margin = plan.pitch;
-    const box = { x0: view.x - margin, y0: view.y - margin, x1: view.x + size.width / view.scale + margin, y1: view.y + size.height / view.scale + margin };
+  paintSeats(seatPx, px, box) {
+    const { plan, marks, context, palette, ratio, k, painted } = this;
     const withNumbers = seatPx >= NUMBERS_PX;
     const isDot = px < 7 * ratio;
     const { states } = marks;
-    const scale = this.spriteSize ? px / this.spriteSize : 1;
     // A dot that is a few pixels wide is a square, which costs a tenth of a round one.
     const dot = Math.max(1, Math.round(px * 0.82));
     const isSquare = px < 4.5 * ratio;
@@ -123,18 +181,17 @@ export class Painter {
           (free ? dots[plan.category[n]] : taken).push(n);
           continue;
         }
-        const x = (plan.x[n] - view.x) * k;
-        const y = (plan.y[n] - view.y) * k;
+        const x = plan.x[n] * k - painted.x;
+        const y = plan.y[n] * k - painted.y;
         const kind = free ? "free" : state === LETTERS.held ? "held" : state === LETTERS.free ? "dimmed" : "gone";
         const sprite = this.sprite(kind, plan.category[n], withNumbers && free ? plan.label[n] : "", isDot, n);
-        const wide = sprite.width * scale;
-        context.drawImage(sprite, Math.round(x - wide / 2), Math.round(y - wide / 2), wide, wide);
+        context.drawImage(sprite, Math.round(x - sprite.width / 2), Math.round(y - sprite.width / 2));
       }
     });
     if (!isSquare) return;
     const paintDots = (seats, colour, wide) => {
       context.fillStyle = colour;
-      for (const n of seats) context.fillRect(Math.round((plan.x[n] - view.x) * k - wide / 2), Math.round((plan.y[n] - view.y) * k - wide / 2), wide, wide);
+      for (const n of seats) context.fillRect(Math.round(plan.x[n] * k - painted.x - wide / 2), Math.round(plan.y[n] * k - painted.y - wide / 2), wide, wide);
     };
     paintDots(taken, palette.dot, Math.max(1, Math.round(dot * 0.6)));
     dots.forEach((seats, category) => paintDots(seats, palette.prices[category], dot));
@@ -192,28 +249,24 @@ export class Painter {
     return sprite;
   }
 
-  paintRows(px) {
-    const { plan, view, size, palette, ratio } = this;
-    const [right, bottom] = [view.x + size.width / view.scale, view.y + size.height / view.scale];
+  paintRows(px, seen) {
+    const { plan, palette, ratio } = this;
     const wide = Math.min(13 * ratio, px * 0.6);
     for (const section of plan.sections) {
       const { box } = section;
-      if (section.standing || box.x1 < view.x || box.x0 > right || box.y1 < view.y || box.y0 > bottom) continue;
+      if (section.standing || box.x1 < seen.x0 || box.x0 > seen.x1 || box.y1 < seen.y0 || box.y0 > seen.y1) continue;
       for (const row of section.rows) if (row.label) this.paintRow(row, this.word(row.label, wide, palette.soft, 700));
     }
   }
 
-  // The letter of a row stands before its first seat; where that is out of the picture, after its last.
+  // The letter of a row stands before its first seat.
   paintRow(row, word) {
-    const { plan, canvas, context } = this;
-    for (const [end, beside] of [[row.first, row.first + 1], [row.last, row.last - 1]]) {
-      const isAlone = row.first === row.last;
-      const [dx, dy] = isAlone ? [-plan.pitch, 0] : [plan.x[end] - plan.x[beside], plan.y[end] - plan.y[beside]];
-      const part = (plan.pitch * 0.9) / (Math.hypot(dx, dy) || plan.pitch);
-      const [x, y] = this.at(plan.x[end] + dx * part, plan.y[end] + dy * part);
-      if (x < 0 || y < 0 || x > canvas.width || y > canvas.height) continue;
-      return context.drawImage(word, Math.round(x - word.width / 2), Math.round(y - word.height / 2));
-    }
+    const { plan, context } = this;
+    const next = Math.min(row.first + 1, row.last);
+    const [dx, dy] = [plan.x[row.first] - plan.x[next] || -plan.pitch, plan.y[row.first] - plan.y[next]];
+    const part = (plan.pitch * 0.9) / Math.hypot(dx, dy);
+    const [x, y] = this.at(plan.x[row.first] + dx * part, plan.y[row.first] + dy * part);
+    context.drawImage(word, Math.round(x - word.width / 2), Math.round(y - word.height / 2));
   }
 
   paintNames() {

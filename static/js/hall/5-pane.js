@@ -41,20 +41,26 @@ export class Pane {
     this.canvas.style.touchAction = whole ? "pan-y" : "none";
     this.small.hidden = whole;
     this.looked(view, whole);
-    this.draw();
+    this.ask();
   }
 
+  // Something else than the view has changed.
   draw() {
+    this.painter.spoil();
+    this.ask();
+  }
+
+  ask() {
     if (!this.waiting) this.waiting = requestAnimationFrame((now) => this.frame(now));
   }
 
   frame(now) {
     this.waiting = 0;
     if (this.travel) this.go(now);
-    const isMoving = Boolean(this.travel) || this.fingers.size > 1 || now - this.wheeledAt < 120;
-    this.painter.paint(this.view, isMoving);
+    const isZooming = Boolean(this.travel) || this.fingers.size > 1 || now - this.wheeledAt < 150;
+    this.painter.paint(this.view, isZooming);
     if (!this.small.hidden) this.smallView = this.painter.paintSmall(this.small, this.smallSize(), this.view);
-    if (isMoving) this.draw();
+    if (isZooming) this.ask();
   }
 
   smallSize() {
@@ -66,7 +72,7 @@ export class Pane {
     const to = within(view, this.plan, this.size);
     if (this.still.matches) return this.look(to);
     this.travel = { from: this.view, to, began: 0 };
-    this.draw();
+    this.ask();
   }
 
   go(now) {
@@ -143,7 +149,7 @@ export class Pane {
     const { press } = this;
     this.press = null;
     this.pinch = this.pinched();
-    this.draw();
+    this.ask();
     if (!isMeant || !press || press.moved || event.timeStamp - press.began > TAP_MS) return;
     this.tap(press.at, event.timeStamp);
   }
