@@ -44,6 +44,7 @@ from concert.local.errors import LocalError
 from concert.staff import keys as key_service
 from concert.staff import service as staff_service
 from concert.staff.access import ROLES
+from concert.tickets.keys import new_key as new_ticket_key
 from concert.waiting_room import rooms as room_service
 from concert.waiting_room.records import Room
 
@@ -561,6 +562,12 @@ def revoke_key(name: str, prefix: str | None, reason: str | None) -> None:
         for one in found:
             key_service.revoke_key(one.key_id, actor=COMMAND, reason=reason)
             click.echo(f"{one.prefix}… is good no more.")
+
+
+@key.command("ticket")
+def ticket_key() -> None:
+    """Print a new key that signs tickets: put it first in CONCERT_TICKET_KEYS."""
+    click.echo(new_ticket_key())
 
 
 @commands.command("audit-log")

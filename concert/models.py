@@ -9,6 +9,7 @@ from concert.payments.models import Payment, Refund, RefundedSeat
 from concert.refunds.models import Cancellation
 from concert.reservations.models import Reservation
 from concert.staff.models import ApiKey, StaffLink, StaffMember, StaffSession
+from concert.tickets.models import Entry, HandOn, Ticket
 from concert.waiting_room.models import CompletedPlace, Room
 from concert.wallet.models import Payout, Wallet, WalletEntry
 
@@ -18,7 +19,9 @@ __all__ = [
     "Cancellation",
     "CompletedPlace",
     "Concert",
+    "Entry",
     "Hall",
+    "HandOn",
     "IdempotencyKey",
     "Payment",
     "Payout",
@@ -31,6 +34,7 @@ __all__ = [
     "StaffLink",
     "StaffMember",
     "StaffSession",
+    "Ticket",
     "User",
     "Wallet",
     "WalletEntry",

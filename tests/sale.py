@@ -31,8 +31,8 @@ NEW_YEARS_EVE = datetime(2030, 12, 31, 19, 0, tzinfo=SEOUL)
 
 # Children before parents, as foreign keys want it.
 TABLES = (
-    *("wallet_entries", "refunded_seats", "refunds", "payouts", "cancellations"),
-    *("payments", "seats", "reservations", "wallets", "performances", "halls"),
+    *("entries", "hand_ons", "tickets", "wallet_entries", "refunded_seats", "refunds", "payouts"),
+    *("cancellations", "payments", "seats", "reservations", "wallets", "performances", "halls"),
     *("concerts", "completed_places", "ended_places", "idempotency_keys", "users", "rooms"),
     *("staff_links", "staff_sessions", "api_keys", "staff", "audit_log"),
 )
@@ -58,7 +58,8 @@ END $empty$;
 LATER = """
 UPDATE seats SET held_until = held_until - {0}, sold_at = sold_at - {0};
 UPDATE reservations SET held_until = held_until - {0}, created_at = created_at - {0};
-UPDATE performances SET sales_open_at = sales_open_at - {0}, sales_close_at = sales_close_at - {0};
+UPDATE performances SET sales_open_at = sales_open_at - {0}, sales_close_at = sales_close_at - {0},
+    returns_until = returns_until - {0};
 UPDATE idempotency_keys SET created_at = created_at - {0};
 UPDATE completed_places SET completed_at = completed_at - {0};
 UPDATE ended_places SET ended_at = ended_at - {0};

@@ -17,6 +17,7 @@ from concert.api import (
     reservations,
     rooms,
     staff,
+    tickets,
     waiting_room,
     wallet,
 )
@@ -34,6 +35,7 @@ FEATURES = (
     wallet,
     payments,
     refunds,
+    tickets,
     organiser,
     staff,
     rooms,

@@ -79,7 +79,7 @@ class Performance(Base):
     )
     # Its sale is over then, and everybody gets their money back.
     cancelled_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-    # Until when whoever has a ticket may give it back; null: they may not.
+    # Until when tickets may be given back or handed on; null: never.
     returns_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
 

@@ -57,6 +57,8 @@ class Performance:
     capacity: int
     sales_open_at: datetime
     sales_close_at: datetime
+    # Until when tickets may be given back or handed on; None: never.
+    returns_until: datetime | None = None
     hall_id: int | None = None
     hall_hash: str | None = None
     prices: tuple[int, ...] | None = None
@@ -134,7 +136,7 @@ def init_catalogue(app: Flask) -> None:
 
 # A subquery and no join, so that INSERT ... RETURNING can give them, too.
 PERFORMANCE_COLUMNS = (
-    "id, concert_id, date, starts_at, price, capacity, sales_open_at, sales_close_at, hall_id, "
+    "id, concert_id, date, starts_at, price, capacity, sales_open_at, sales_close_at, returns_until, hall_id, "
     "(SELECT h.hash FROM halls h WHERE h.id = hall_id), category_prices, lone_seats, released_seats"
 )
 READ_CONCERT = "SELECT id, title, venue, room_slug FROM concerts WHERE id = %s"

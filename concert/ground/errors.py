@@ -121,6 +121,30 @@ class NotFound(DomainError):
 # Too late, or too little.
 
 
+class TicketVoid(DomainError):
+    """The ticket was refunded, handed on, or is void for another reason."""
+
+    code = "ticket_void"
+    status = 409
+    title = "The ticket is void"
+
+
+class TicketUsed(DomainError):
+    """Somebody has entered with the ticket already."""
+
+    code = "ticket_used"
+    status = 409
+    title = "The ticket is used"
+
+
+class HandingOnClosed(DomainError):
+    """The organiser does not let tickets of this date be handed on, or no longer."""
+
+    code = "handing_on_closed"
+    status = 409
+    title = "Tickets cannot be handed on now"
+
+
 class InsufficientBalance(DomainError):
     """``missing`` is how many won are lacking."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -34,6 +35,7 @@ class Settings(BaseSettings):
     # Secrets.
     secret_keys: Annotated[tuple[str, ...], NoDecode] = Field((), alias="CONCERT_SECRET_KEYS")
     organiser_key: str = Field("", alias="CONCERT_ORGANISER_KEY")
+    ticket_keys: Annotated[tuple[str, ...], NoDecode] = Field((), alias="CONCERT_TICKET_KEYS")
     user_token_days: int = Field(90, alias="CONCERT_USER_TOKEN_DAYS", ge=1, le=3650)
     queue_token_hours: int = Field(24, alias="CONCERT_QUEUE_TOKEN_HOURS", ge=1, le=24 * 30)
 
@@ -80,7 +82,7 @@ class Settings(BaseSettings):
         "info", alias="CONCERT_LOG_LEVEL"
     )
 
-    @field_validator("secret_keys", mode="before")
+    @field_validator("secret_keys", "ticket_keys", mode="before")
     @classmethod
     def _split_keys(cls, value: Any) -> Any:
         if isinstance(value, str):
@@ -92,6 +94,13 @@ class Settings(BaseSettings):
     def _keys_are_long_enough(cls, keys: tuple[str, ...]) -> tuple[str, ...]:
         if any(len(key) < 32 for key in keys):
             raise ValueError("each key needs at least 32 characters (try: openssl rand -hex 32)")
+        return keys
+
+    @field_validator("ticket_keys")
+    @classmethod
+    def _keys_are_of_our_form(cls, keys: tuple[str, ...]) -> tuple[str, ...]:
+        if any(not re.fullmatch(r"[A-Za-z0-9_-]{43}", key) for key in keys):
+            raise ValueError("each key is 43 characters, as concert key ticket makes them")
         return keys
 
     @field_validator("database_url", "migration_database_url")

@@ -46,7 +46,9 @@ class WalletEntry(Base):
     __tablename__ = "wallet_entries"
     __table_args__ = (
         CheckConstraint("balance_after >= 0", name="balance_after_not_negative"),
-        CheckConstraint("kind IN ('charge', 'payment', 'refund', 'payout')", name="kind_known"),
+        CheckConstraint(
+            "kind IN ('charge', 'payment', 'refund', 'payout', 'handed_on')", name="kind_known"
+        ),
         CheckConstraint("(kind = 'payment') = (payment_id IS NOT NULL)", name="payment_named"),
         CheckConstraint("(kind = 'refund') = (refund_id IS NOT NULL)", name="refund_named"),
         CheckConstraint("(kind = 'payout') = (payout_id IS NOT NULL)", name="payout_named"),

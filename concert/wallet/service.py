@@ -72,6 +72,17 @@ LOCK_BALANCE = """
 INSERT INTO wallets AS w (user_id, balance) VALUES (%s, 0)
 ON CONFLICT (user_id) DO UPDATE SET balance = w.balance RETURNING w.balance"""
 
+# Both wallets at once, in the order of their users; whoever has none gets an empty one.
+MAKE_BOTH = """
+INSERT INTO wallets (user_id, balance) SELECT one, 0 FROM unnest(%s::uuid[]) AS one ORDER BY one
+ON CONFLICT DO NOTHING"""
+LOCK_BOTH = "SELECT user_id FROM wallets WHERE user_id = ANY (%s) ORDER BY user_id FOR UPDATE"
+MOVE = """
+UPDATE wallets SET balance = balance + %(amount)s
+WHERE user_id = %(user)s AND balance + %(amount)s BETWEEN 0 AND %(highest)s RETURNING balance"""
+ENTER = "INSERT INTO wallet_entries (user_id, amount, balance_after, kind) VALUES (%s, %s, %s, %s)"
+READ_ONE = "SELECT balance FROM wallets WHERE user_id = %s"
+
 
 @counts_refusals("charge")
 def charge(user_id: UUID, amount: int, attempt: Attempt | None = None) -> Balance:
@@ -119,6 +130,30 @@ def raise_balance(link: Connection, user_id: UUID, wanted: int, most: int) -> in
     for added in range(0, missing, HIGHEST_CHARGE):
         _charge(link, user_id, min(HIGHEST_CHARGE, missing - added))
     return missing
+
+
+def pass_on(link: Connection, payer: UUID, payee: UUID, amount: int, kind: str) -> None:
+    """Move won from one user's wallet to another's, with an entry in each ledger.
+
+    It is a part of the caller's transaction, which holds both wallets' locks from here on; they are
+    taken in the order of the users, so that two who pay each other cannot wait in a circle.
+
+    Raises:
+        InsufficientBalance: the payer has less.
+        BalanceLimit: the payee's wallet would hold more than it may.
+    """
+    both = [payer, payee]
+    link.execute(MAKE_BOTH, (both,))
+    link.execute(LOCK_BOTH, (both,))
+    for user_id, change in ((payer, -amount), (payee, amount)):
+        asked = {"user": user_id, "amount": change, "highest": HIGHEST_BALANCE}
+        row = link.execute(MOVE, asked).fetchone()
+        if row is None and change < 0:
+            (balance,) = link.execute(READ_ONE, (user_id,)).fetchone() or (0,)
+            raise InsufficientBalance(amount - balance)
+        if row is None:
+            raise BalanceLimit(f"The other wallet would hold more than {HIGHEST_BALANCE:,} won.")
+        link.execute(ENTER, (user_id, change, row[0], kind))
 
 
 def balance_of(user_id: UUID, entries: int = 0) -> Balance:

@@ -1,9 +1,9 @@
 """Static files from memory: addresses that carry a content hash, kept for a year, compressed once.
 
 Every style sheet under ``static/css`` is served as one file, ``css/site.css``: tokens
-first, then the base, then the components by name. So is what every page does, from
-``static/js/page``: ``js/page.js``, in which each file's names stay its own. The files of any other
-folder there are one script, in the order of their names: ``js/hall.js``.
+first, then the base, then the components by name. So is each folder of scripts: ``js/page.js``, what
+every page does, from ``static/js/page``; in it each file's names stay its own. Where files are numbered
+they are one script, in that order, and share their names: ``js/hall.js``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from werkzeug.wrappers import Response as AnyResponse
 from concert.ground.parts import keep, part
 
 BUNDLE = "css/site.css"
-SCRIPTS = "js/page.js"
 # htmx and its extension for streams are one request; they are vendored as they came.
 HTMX = "vendor/htmx.js"
 FIRST_IN_BUNDLE = ("tokens.css", "base.css")
@@ -56,12 +55,11 @@ class Assets:
             if path.is_file()
         }
         self._assets[BUNDLE] = _asset(BUNDLE, _bundled(root / "css"))
-        self._assets[SCRIPTS] = _asset(SCRIPTS, _joined(root / "js" / "page"))
         self._assets[HTMX] = _asset(HTMX, _htmx(root / "vendor" / "htmx"))
-        for folder in (root / "js").glob("*/"):
-            if folder.is_dir() and folder.name != "page":
-                name = f"js/{folder.name}.js"
-                self._assets[name] = _asset(name, _in_a_row(folder))
+        for folder in sorted((root / "js").glob("*/")):
+            name = f"js/{folder.name}.js"
+            is_one = any(folder.glob("1-*.js"))
+            self._assets[name] = _asset(name, (_in_a_row if is_one else _joined)(folder))
 
     def find(self, name: str) -> Asset:
         """The file called ``name``, such as ``js/page.js``.

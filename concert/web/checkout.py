@@ -101,7 +101,7 @@ def _settle(
         return _page(reservation_of(user_id, reservation_id), status=409)
     except (NotAdmitted, TokenExpired, TokenInvalid, TokenMissing):
         return _page(reservation_of(user_id, reservation_id), refused="not_admitted", status=403)
-    return go_to(url_for("tickets.show", payment_id=payment.payment_id))
+    return go_to(url_for("tickets.show", visit_id=payment.payment_id))
 
 
 def _page(reservation: Reservation, *, refused: str = "", status: int = 200) -> Response:
@@ -128,4 +128,4 @@ def _what(reservation: Reservation) -> tuple[Concert, Performance]:
 
 def _ticket(user_id: UUID, reservation: Reservation) -> str:
     payment = payment_of_reservation(user_id, reservation.reservation_id)
-    return url_for("tickets.show", payment_id=payment.payment_id)
+    return url_for("tickets.show", visit_id=payment.payment_id)

@@ -166,6 +166,21 @@ EXPLAINED: dict[str, Explained] = {
         _("No date is on sale any more, so the line is closed. Your tickets are where they were."),
         ("home", "tickets"),
     ),
+    "ticket_void": Explained(
+        _("This ticket is not good any more"),
+        _("It was refunded or handed on. Your tickets show which of yours are good."),
+        ("tickets",),
+    ),
+    "ticket_used": Explained(
+        _("This ticket is used"),
+        _("Somebody has entered with it, so its code stays as it is and it stays yours."),
+        ("tickets",),
+    ),
+    "handing_on_closed": Explained(
+        _("Tickets cannot be handed on now"),
+        _("The organiser does not allow it for this date, or its time is over."),
+        ("tickets",),
+    ),
     "hold_expired": Explained(
         _("The time to pay is over"),
         _("Your seats were given back, and nothing was charged. You may choose again."),

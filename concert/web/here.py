@@ -17,6 +17,7 @@ LONGEST = 500
 # The page to which each form belongs, and what of the form or its address that page asks for.
 PAGE_OF_FORM: dict[str, tuple[str, tuple[str, ...]]] = {
     "waiting_room.join": ("waiting_room.room", ("concert",)),
+    "waiting_room.here": ("waiting_room.room", ("concert",)),
     "waiting_room.leave": ("waiting_room.room", ("concert",)),
     "seats.hold": ("seats.choose", ("performance",)),
     "seats.best": ("seats.choose", ("performance",)),
@@ -24,6 +25,11 @@ PAGE_OF_FORM: dict[str, tuple[str, tuple[str, ...]]] = {
     "checkout.top_up": ("checkout.show", ()),
     "checkout.release": ("checkout.show", ()),
     "my_wallet.top_up": ("my_wallet.show", ("next",)),
+    # Their own pages are named by the payment, which the forms do not know.
+    "tickets.renew": ("tickets.mine", ()),
+    "tickets.offer": ("tickets.mine", ()),
+    "tickets.withdraw": ("tickets.mine", ()),
+    "tickets.take": ("tickets.offered", ()),
     "me.rename": ("me.show", ()),
     "me.choose_language": ("me.show", ()),
     "me.offer": ("me.show", ()),

@@ -1,145 +1,232 @@
-"""Pages of tickets: what I own, each with its code, and the check at the door."""
+"""Pages of tickets: what I own, each seat with its code, handing one on, and what a code is for."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from uuid import UUID
 
 import segno
-from flask import Response, request, url_for
-from flask_babel import ngettext
+from flask import Response, flash, request, url_for
+from flask_babel import gettext as _
+from werkzeug.exceptions import NotFound as NoSuchPage
 
 from concert.catalogue.service import Concert, Performance, concert_of, find_performance
 from concert.ground.errors import NotFound, TokenInvalid
 from concert.ground.parts import part
 from concert.ground.settings import Settings
-from concert.ground.signing import sign_code, verify_code
-from concert.payments.service import Payment, payment_by_id, payment_of, payments_of
-from concert.web.door import current_user, new_pages, render, require_user
+from concert.ground.signing import verify_code
+from concert.payments.service import payment_by_id
+from concert.tickets import handing_on, service
+from concert.tickets.codes import read_code
+from concert.tickets.service import Ticket
+from concert.web.calendar_file import calendar_file
+from concert.web.door import (
+    current_user,
+    go_to,
+    new_pages,
+    private,
+    render,
+    require_user,
+    user_or_new,
+)
 from concert.web.formats import seat_names
 
 pages = new_pages("tickets")
 
-# Nobody tells us how long a concert lasts, and a calendar wants to know; the entry says that it is
-# assumed. So long before it begins, the calendar reminds.
-ASSUMED_HOURS = 2
-REMINDED_HOURS = 3
+ENDED = ("void", "handed_on")
 
 
 @dataclass(frozen=True, slots=True)
-class Ticket:
-    """A payment with what it is for."""
+class Visit:
+    """What somebody has bought or taken over together, with what it is for."""
 
-    payment: Payment
     concert: Concert
     performance: Performance
+    tickets: tuple[Ticket, ...]
 
     @property
-    def code(self) -> str:
-        """What the QR code says, and door staff can check."""
-        return sign_code("ticket", self.payment.payment_id.bytes)
+    def visit_id(self) -> UUID:
+        """What its page is called: the payment, as it always was."""
+        return self.tickets[0].payment_id
+
+    @property
+    def good(self) -> list[Ticket]:
+        """The tickets that have not ended."""
+        return [ticket for ticket in self.tickets if ticket.status not in ENDED]
+
+    @property
+    def seat_nos(self) -> list[int]:
+        """The seats of the good tickets; where there is none, those that there were."""
+        return [ticket.seat_no for ticket in self.good or self.tickets]
+
+    @property
+    def amount(self) -> int:
+        """What the seats cost together (won)."""
+        return sum(ticket.price for ticket in self.tickets)
 
 
 @pages.get("/tickets")
 def mine() -> Response:
     """What I own: the next concert first, then what is over."""
     user_id = current_user()
-    owned = [_ticket(payment) for payment in payments_of(user_id)] if user_id else []
-    owned.sort(key=lambda ticket: ticket.performance.starts_at)
+    owned = list(_visits(service.tickets_of(user_id))) if user_id else []
+    owned.sort(key=lambda visit: visit.performance.starts_at)
     yesterday = datetime.now(UTC) - timedelta(hours=6)
-    coming = [ticket for ticket in owned if ticket.performance.starts_at > yesterday]
-    over = [ticket for ticket in reversed(owned) if ticket.performance.starts_at <= yesterday]
+    coming = [one for one in owned if one.performance.starts_at > yesterday and one.good]
+    over = [one for one in reversed(owned) if one not in coming]
     return render("tickets/mine.html", coming=coming, over=over)
 
 
-@pages.get("/tickets/<uuid:payment_id>")
-def show(payment_id: UUID) -> Response:
-    """One ticket, to be shown at the door or printed."""
-    ticket = _ticket(payment_of(require_user(), payment_id))
-    address = url_for("tickets.verify", code=ticket.code, _external=True)
-    qr = segno.make(address, error="m", micro=False)
-    drawn = qr.svg_inline(
-        border=4, scale=4, dark="#000", light="#fff", omitsize=True, svgclass="qr", lineclass=None
+@pages.get("/tickets/<uuid:visit_id>")
+def show(visit_id: UUID) -> Response:
+    """The tickets of one payment, or of one that was taken over: each with its code, for the door or paper."""
+    visit = _visit(service.bought_together(require_user(), visit_id))
+    drawn = {one.ticket_id: _drawn(one.code) for one in visit.good if one.code}
+    until = visit.performance.returns_until
+    may_hand_on = until is not None and until > datetime.now(UTC)
+    return render(
+        "tickets/ticket.html", visit=visit, drawn=drawn, may_hand_on=may_hand_on, until=until
     )
-    return render("tickets/ticket.html", ticket=ticket, qr=drawn)
 
 
-@pages.get("/tickets/<uuid:payment_id>.ics")
-def calendar(payment_id: UUID) -> Response:
+@pages.get("/tickets/<uuid:visit_id>.ics")
+def calendar(visit_id: UUID) -> Response:
     """The same for a calendar."""
-    ticket = _ticket(payment_of(require_user(), payment_id))
-    response = Response(_ics(ticket), mimetype="text/calendar")
-    response.headers["Content-Disposition"] = f'attachment; filename="ticket-{payment_id}.ics"'
+    visit = _visit(service.bought_together(require_user(), visit_id))
+    text = calendar_file(
+        f"{visit_id}@{request.host}",
+        visit.concert,
+        visit.performance,
+        seat_names(visit.seat_nos, visit.performance),
+        visit.tickets[0].paid_at,
+        url_for("tickets.show", visit_id=visit_id, _external=True),
+    )
+    response = Response(text, mimetype="text/calendar")
+    response.headers["Content-Disposition"] = f'attachment; filename="ticket-{visit_id}.ics"'
     response.headers["Cache-Control"] = "no-store"
     return response
 
 
+@pages.post("/tickets/<uuid:ticket_id>/code")
+def renew(ticket_id: UUID) -> Response:
+    """Give a ticket a new code, because others have seen the one before."""
+    ticket = service.renew_code(require_user(), ticket_id)
+    flash(_("The code is new. The one before opens no door any more."), "good")
+    return go_to(url_for("tickets.show", visit_id=ticket.payment_id))
+
+
+@pages.post("/tickets/<uuid:ticket_id>/link")
+def offer(ticket_id: UUID) -> Response:
+    """Make the link by which somebody else takes the ticket over; it is shown once."""
+    made = handing_on.offer(require_user(), ticket_id, gift="gift" in request.form)
+    visit = _visit([made.ticket])
+    public = part(Settings).public_url
+    path = url_for("tickets.offered", code=made.code)
+    address = (
+        f"{public}{path}" if public else url_for("tickets.offered", code=made.code, _external=True)
+    )
+    return private(
+        render("tickets/link.html", made=made, visit=visit, address=address, qr=_qr(address))
+    )
+
+
+@pages.post("/tickets/<uuid:ticket_id>/link/withdraw")
+def withdraw(ticket_id: UUID) -> Response:
+    """Take the link back."""
+    user_id = require_user()
+    handing_on.withdraw(user_id, ticket_id)
+    ticket = service.ticket_of(user_id, ticket_id)
+    flash(_("The link works no more. The ticket is still yours."), "good")
+    return go_to(url_for("tickets.show", visit_id=ticket.payment_id))
+
+
+@pages.get("/tickets/take/<code>")
+def offered(code: str) -> Response:
+    """What a link offers, before anything happens: messengers open links to preview them."""
+    try:
+        found = handing_on.look_at_offer(code)
+    except NotFound:
+        return private(render("tickets/over.html", 404))
+    is_mine = found.ticket.user_id == current_user()
+    return private(
+        render(
+            "tickets/take.html",
+            found=found,
+            visit=_visit([found.ticket]),
+            code=code,
+            is_mine=is_mine,
+        )
+    )
+
+
+@pages.post("/tickets/take/<code>")
+def take(code: str) -> Response:
+    """Take the ticket over. Whoever was nobody here becomes a user."""
+    user_id = current_user()
+    if user_id is None:
+        # A link that does not work makes nobody a user.
+        handing_on.look_at_offer(code)
+        user_id = user_or_new()
+    try:
+        ticket = handing_on.take_over(user_id, code)
+    except NotFound:
+        return private(render("tickets/over.html", 404))
+    flash(_("The ticket is yours."), "good")
+    return go_to(url_for("tickets.show", visit_id=ticket.ticket_id))
+
+
 @pages.get("/tickets/verify/<code>")
 def verify(code: str) -> Response:
-    """For door staff: whether this is a ticket of ours, and for what."""
+    """For anybody: whether this is a ticket of ours, and for what. Whether it may enter is for staff to see."""
+    try:
+        read = read_code(code)
+        ticket = service.ticket_by_id(read.ticket_id)
+    except (TokenInvalid, NotFound):
+        return _verify_old(code)
+    return render("tickets/verify.html", visit=_visit([ticket]), seat_nos=[read.seat_no])
+
+
+def _verify_old(code: str) -> Response:
+    """Before each seat had a ticket, one code stood for all that was paid together."""
     try:
         payment = payment_by_id(UUID(bytes=verify_code("ticket", code)))
     except (TokenInvalid, NotFound, ValueError):
-        return render("tickets/verify.html", 404, ticket=None)
-    ticket = _ticket(payment)
-    settings = part(Settings)
-    is_today = ticket.performance.date == datetime.now(settings.zone).date()
-    return render("tickets/verify.html", ticket=ticket, is_today=is_today)
-
-
-def _ticket(payment: Payment) -> Ticket:
-    concert = concert_of(payment.concert_id)
-    return Ticket(
-        payment, concert, find_performance(concert, performance_id=payment.performance_id)
+        return render("tickets/verify.html", 404, visit=None)
+    concert, performance = _what(payment.concert_id, payment.performance_id)
+    return render(
+        "tickets/verify.html",
+        visit=Visit(concert, performance, ()),
+        seat_nos=payment.seat_nos,
+        is_old=True,
     )
 
 
-def _ics(ticket: Ticket) -> str:
-    """RFC 5545: lines end in CRLF and have 75 bytes at the most; a space continues one."""
-    starts_at = ticket.performance.starts_at.astimezone(UTC)
-    seats = seat_names(ticket.payment.seat_nos, ticket.performance)
-    length = ngettext(
-        "The end is not announced; %(num)s hour is assumed.",
-        "The end is not announced; %(num)s hours are assumed.",
-        ASSUMED_HOURS,
+def _visits(tickets: Iterable[Ticket]) -> Iterable[Visit]:
+    """Tickets by payment; those of one payment stand together."""
+    for _payment, together in groupby(tickets, key=lambda one: one.payment_id):
+        yield _visit(list(together))
+
+
+def _visit(tickets: list[Ticket]) -> Visit:
+    if not tickets:
+        raise NoSuchPage()
+    return Visit(*_what(tickets[0].concert_id, tickets[0].performance_id), tuple(tickets))
+
+
+def _what(concert_id: int, performance_id: int) -> tuple[Concert, Performance]:
+    concert = concert_of(concert_id)
+    return concert, find_performance(concert, performance_id=performance_id)
+
+
+def _drawn(code: str) -> str:
+    return _qr(url_for("tickets.verify", code=code, _external=True))
+
+
+def _qr(address: str) -> str:
+    drawn: str = segno.make(address, error="m", micro=False).svg_inline(
+        border=4, scale=4, dark="#000", light="#fff", omitsize=True, svgclass="qr", lineclass=None
     )
-    address = url_for("tickets.show", payment_id=ticket.payment.payment_id, _external=True)
-    lines = (
-        "BEGIN:VCALENDAR",
-        "VERSION:2.0",
-        "PRODID:-//Concert//Tickets//EN",
-        "BEGIN:VEVENT",
-        f"UID:{ticket.payment.payment_id}@{request.host}",
-        f"DTSTAMP:{ticket.payment.paid_at.astimezone(UTC):%Y%m%dT%H%M%SZ}",
-        f"DTSTART:{starts_at:%Y%m%dT%H%M%SZ}",
-        f"DURATION:PT{ASSUMED_HOURS}H",
-        f"SUMMARY:{_escaped(ticket.concert.title)}",
-        f"LOCATION:{_escaped(ticket.concert.venue)}",
-        f"DESCRIPTION:{_escaped(seats)}\\n{_escaped(length)}",
-        f"URL:{address}",
-        "BEGIN:VALARM",
-        "ACTION:DISPLAY",
-        f"TRIGGER:-PT{REMINDED_HOURS}H",
-        f"DESCRIPTION:{_escaped(ticket.concert.title)}\\, {_escaped(ticket.concert.venue)}",
-        "END:VALARM",
-        "END:VEVENT",
-        "END:VCALENDAR",
-    )
-    return "".join(f"{_folded(line)}\r\n" for line in lines)
-
-
-def _escaped(text: str) -> str:
-    for special in ("\\", ";", ","):
-        text = text.replace(special, f"\\{special}")
-    return text.replace("\n", "\\n")
-
-
-def _folded(line: str) -> str:
-    folded, length = "", 0
-    for letter in line:
-        size = len(letter.encode())
-        if length + size > 75:
-            folded, length = f"{folded}\r\n ", 1
-        folded, length = folded + letter, length + size
-    return folded
+    return drawn

@@ -1,7 +1,7 @@
 """money back: refunds, payouts, and dates that are cancelled
 
 Revision: 0010
-After: 0006
+After: 0009
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = '0010'
-down_revision = '0006'
+down_revision = '0009'
 branch_labels = None
 depends_on = None
 
@@ -75,7 +75,7 @@ def upgrade() -> None:
     op.create_index('uq_wallet_entries_refund', 'wallet_entries', ['refund_id'], unique=True, postgresql_where=sa.text('refund_id IS NOT NULL'))
     op.create_index('uq_wallet_entries_payout', 'wallet_entries', ['payout_id'], unique=True, postgresql_where=sa.text('payout_id IS NOT NULL'))
     op.drop_constraint(op.f('ck_wallet_entries_kind_known'), 'wallet_entries')
-    op.create_check_constraint(op.f('ck_wallet_entries_kind_known'), 'wallet_entries', "kind IN ('charge', 'payment', 'refund', 'payout')")
+    op.create_check_constraint(op.f('ck_wallet_entries_kind_known'), 'wallet_entries', "kind IN ('charge', 'payment', 'refund', 'payout', 'handed_on')")
     op.create_check_constraint(op.f('ck_wallet_entries_refund_named'), 'wallet_entries', "(kind = 'refund') = (refund_id IS NOT NULL)")
     op.create_check_constraint(op.f('ck_wallet_entries_payout_named'), 'wallet_entries', "(kind = 'payout') = (payout_id IS NOT NULL)")
 
@@ -83,13 +83,11 @@ def upgrade() -> None:
     op.create_check_constraint(op.f('ck_reservations_status_known'), 'reservations', "status IN ('held', 'paid', 'expired', 'cancelled', 'refunded')")
 
     op.add_column('performances', sa.Column('cancelled_at', sa.DateTime(timezone=True), nullable=True))
-    op.execute('ALTER TABLE performances ADD COLUMN IF NOT EXISTS returns_until timestamptz')
     op.create_check_constraint(op.f('ck_performances_cancelled_is_closed'), 'performances', 'cancelled_at IS NULL OR sales_close_at <= cancelled_at')
 
 
 def downgrade() -> None:
     op.drop_constraint(op.f('ck_performances_cancelled_is_closed'), 'performances')
-    op.execute('ALTER TABLE performances DROP COLUMN IF EXISTS returns_until')
     op.drop_column('performances', 'cancelled_at')
     op.drop_constraint(op.f('ck_reservations_status_known'), 'reservations')
     # What was given back is over; nothing before this knows another word for it.
@@ -100,7 +98,7 @@ def downgrade() -> None:
     op.drop_constraint(op.f('ck_wallet_entries_kind_known'), 'wallet_entries')
     # The ledger still adds up.
     op.execute("UPDATE wallet_entries SET kind = 'charge' WHERE kind IN ('refund', 'payout')")
-    op.create_check_constraint(op.f('ck_wallet_entries_kind_known'), 'wallet_entries', "kind IN ('charge', 'payment')")
+    op.create_check_constraint(op.f('ck_wallet_entries_kind_known'), 'wallet_entries', "kind IN ('charge', 'payment', 'handed_on')")
     op.drop_column('wallet_entries', 'note')
     op.drop_column('wallet_entries', 'payout_id')
     op.drop_column('wallet_entries', 'refund_id')

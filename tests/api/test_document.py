@@ -39,6 +39,12 @@ TABLE = {
     "/v1/payments": {"get": 200},
     "/v1/payments/{payment_id}": {"get": 200},
     "/v1/payments/{payment_id}/refunds": {"post": 201},
+    "/v1/tickets": {"get": 200},
+    "/v1/tickets/keys": {"get": 200},
+    "/v1/tickets/{ticket_id}": {"get": 200},
+    "/v1/tickets/{ticket_id}/codes": {"post": 201},
+    "/v1/tickets/{ticket_id}/links": {"post": 201, "delete": 204},
+    "/v1/ticket-links/{code}": {"get": 200, "post": 201},
     "/v1/rooms/{slug}": {"get": 200, "patch": 200, "put": 200},
     "/v1/staff": {"get": 200, "post": 201},
     "/v1/staff/{staff_id}": {"delete": 204},
@@ -114,6 +120,7 @@ def test_every_call_has_a_summary_a_token_and_the_answers_that_any_call_has(
         ("get", "/v1/concerts"),
         ("get", "/v1/concerts/{concert_id}"),
         ("get", "/v1/rooms/{slug}"),
+        ("get", "/v1/tickets/keys"),
         ("get", "/v1/performances/{performance_id}/plan"),
     }
     names = set()
@@ -154,7 +161,7 @@ def test_a_body_is_required_just_where_an_empty_one_is_refused(
                 continue
             kind = next(iter(operation.get("security", [{"none": []}])[0]))
             numbers = dict.fromkeys(re.findall(r"{(\w+)}", path), "1")
-            uuids = {"payment_id": str(uuid4()), "reservation_id": str(uuid4())}
+            uuids = {name: str(uuid4()) for name in ("payment_id", "reservation_id", "ticket_id")}
             real = path.format(**{**numbers, **uuids, "slug": "main"})
             answer = sale.call(method, real, token=token_of(sale.admitted_fan(), kind))
             refused = answer.status_code == 400

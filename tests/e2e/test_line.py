@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from itertools import groupby
@@ -37,6 +38,16 @@ window.addEventListener("hide-or-show", (event) => {
   isHidden = event.detail;
   document.dispatchEvent(new Event("visibilitychange"));
 });
+"""
+PICTURE = "document.getElementById('crowd').toDataURL()"
+DRAWN = """() => {
+  const canvas = document.getElementById("crowd");
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  return canvas.width > 300 && data.some((value) => value > 0);
+}"""
+A_LONG_LINE = """
+document.querySelector("[data-told=behind]").textContent = "12,345";
+document.querySelector(".place").dataset.position = "2000";
 """
 HIDE = 'dispatchEvent(new CustomEvent("hide-or-show", { detail: true }))'
 SHOW = 'dispatchEvent(new CustomEvent("hide-or-show", { detail: false }))'
@@ -100,6 +111,29 @@ def test_a_place_is_shown_as_it_is_while_people_ahead_leave(hall: Hall, visitor:
         ahead.pop().call("DELETE", "/v1/enqueues")
         visitor.sees_place(place)
     assert behind.place().json["position"] == 2
+
+
+def test_the_line_is_drawn_with_oneself_in_it_and_stands_still_for_whoever_wants_that(
+    hall: Hall, open_browser: OpenBrowser
+) -> None:
+    hall.set(capacity=1)
+    somebody_inside = hall.fan_inside()
+    visitor = open_browser(reduced_motion="reduce")
+    visitor.stand_in_line(hall, 1)
+    until(visitor, lambda: visitor.page.evaluate(DRAWN))
+    picture = visitor.page.evaluate(PICTURE)
+    # What moves is drawn every tenth of a second.
+    visitor.page.wait_for_timeout(400)
+    assert visitor.page.evaluate(PICTURE) == picture
+    visitor.page.emulate_media(reduced_motion="no-preference")
+    until(visitor, lambda: visitor.page.evaluate(PICTURE) != picture)
+    scale = visitor.page.locator("#crowd-scale")
+    expect(scale).to_be_hidden()
+    # A long line: each dot is several people, and the page says how many.
+    visitor.page.evaluate(A_LONG_LINE)
+    expect(scale).to_have_text(re.compile(r"One dot is about \d+ people\."))
+    somebody_inside.call("DELETE", "/v1/enqueues")
+    visitor.is_taken_in(hall)
 
 
 def test_a_missed_turn_is_said_plainly_with_one_button_to_line_up_again(

@@ -145,6 +145,33 @@ def test_a_hundred_thousand_seats_that_are_held_go_up_and_down_as_they_are(
         assert paid == (None, 10)
 
 
+BOUGHT_BEFORE = """
+INSERT INTO users (id) SELECT md5(n::text)::uuid FROM generate_series(1, 3) AS n;
+INSERT INTO wallets (user_id, balance) SELECT id, 0 FROM users;
+INSERT INTO reservations
+    (id, user_id, performance_id, seat_nos, prices, amount, status, created_at, held_until)
+SELECT id, id, 1, seat_nos, array_fill(10, ARRAY[cardinality(seat_nos)]), 10 * cardinality(seat_nos), status, now(), now()
+FROM users JOIN (VALUES ('1', '{1,2}'::smallint[], 'paid'), ('2', '{3}', 'paid'), ('3', '{4}', 'held'))
+    AS bought (n, seat_nos, status) ON id = md5(n)::uuid;
+INSERT INTO payments (id, reservation_id, user_id, amount, balance_after, paid_at)
+SELECT id, id, user_id, amount, 0, now() FROM reservations WHERE status = 'paid';"""
+
+
+def test_what_was_paid_before_there_were_tickets_has_one_for_each_seat(
+    empty_app: ConcertApp,
+) -> None:
+    flask_migrate.upgrade(revision="0006")
+    with psycopg.connect(part(Settings, empty_app).database_url) as filling:
+        filling.execute(BOUGHT_BEFORE)
+    flask_migrate.upgrade()
+    with connection() as link:
+        made = link.execute(
+            "SELECT performance_id, seat_no, payment_id = user_id, status, serial FROM tickets ORDER BY seat_no"
+        ).fetchall()
+    assert made == [(1, seat, True, "valid", 1) for seat in (1, 2, 3)]
+    flask_migrate.downgrade(revision="0006")
+
+
 CHANGE_USERS = """
 from alembic import op
 

@@ -3,6 +3,7 @@
 -- A function and not one statement with many parts, which costs PostgreSQL a tenth more. Its steps
 -- are planned once a connection; that a plan is good whatever the values is sure where every table
 -- is read by an index.
+-- It makes a ticket for each seat, which nobody else can be making: the seats are locked.
 -- Locks go from the reservation to its seats in number order and then to the wallet.
 --
 -- reservation: what is to be paid; or null, and whatever holds the seat `seat` of `performance`.
@@ -63,6 +64,9 @@ BEGIN
     VALUES (payment, held, payer, pay_reservation.amount, pay_reservation.balance, pay_reservation.paid_at);
     INSERT INTO wallet_entries (user_id, amount, balance_after, kind, payment_id)
     VALUES (payer, -pay_reservation.amount, pay_reservation.balance, 'payment', payment);
+    INSERT INTO tickets (id, payment_id, performance_id, seat_no, user_id)
+    SELECT uuidv7(), payment, pay_reservation.performance_id, bought, payer
+    FROM unnest(pay_reservation.seat_nos) AS bought;
     UPDATE seats s SET sold_at = pay_reservation.paid_at, held_until = NULL
     WHERE s.performance_id = pay_reservation.performance_id AND s.seat_no = ANY (pay_reservation.seat_nos);
     UPDATE reservations r SET status = 'paid' WHERE r.id = held;

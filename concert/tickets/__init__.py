@@ -1,0 +1,1 @@
+"""A ticket for each seat: its code, handing it on, and entering with it once."""
