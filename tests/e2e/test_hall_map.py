@@ -276,6 +276,15 @@ def test_the_map_keeps_nobody_out(arena: Hall, open_browser: OpenBrowser, langua
     expect(page.locator("[data-roving=seats] input[tabindex='0']")).to_have_count(1)
     said = page.locator("[data-roving=seats] input").first.get_attribute("aria-label") or ""
     assert said.endswith(visitor.words("chosen"))
+    # Four at the most, and the tray says so; a chip lets one go.
+    for place in range(1, 5):
+        page.locator("[data-roving=seats] .seat").nth(place).click()
+    expect(page.locator("#tray-seats li")).to_have_count(4)
+    limit = "You have chosen %(limit)s seats, the most for one person."
+    expect(page.locator("#say")).to_have_text(visitor.words(limit, limit=4))
+    for _ in range(3):
+        page.locator("#tray-seats button").last.click()
+    expect(page.locator("#tray-seats li")).to_have_count(1)
     found = {}
     for scheme, rules in (("light", EVERYTHING), ("dark", COLOURS)):
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")

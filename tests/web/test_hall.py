@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
+from concert.reservations import snapshots
 from concert.web.hall import MOST_PLACES
 from tests.halls.hall import concert_in, keep, keep_example, performance_of, two_rows
 from tests.sale import NEW_YEARS_EVE, Sale
@@ -111,8 +112,9 @@ def test_a_step_that_is_not_there_shows_the_steps_that_are(
 
 
 def test_the_list_that_was_drawn_for_many_is_drawn_anew_for_each_language(
-    sale: Sale, visitor: Browser, new_visitor: Any
+    sale: Sale, visitor: Browser, new_visitor: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(snapshots, "KEPT_SECONDS", 3600.0)
     concert = parlour(sale)
     path = way_in(sale, visitor, concert)
     assert "8 free" in visitor.read(path).text
