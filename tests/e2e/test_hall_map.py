@@ -7,10 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.e2e.house import Hall
 from tests.e2e.test_pages import COLOURS, EVERYTHING, FINISH, Traffic, violations_of
+from tests.e2e.test_seat_map import until
 from tests.e2e.visitor import OpenBrowser, Visitor
 from tests.halls.hall import keep_example
 from tests.sale import NEW_YEARS_EVE
@@ -383,3 +384,22 @@ def test_seats_are_found_where_they_stand(hall: Hall, visitor: Visitor) -> None:
     assert found["contrasts"] == [True] * 4
     assert found["kept_colour"] == "rgb(10 102 96)"
     assert found["letters"] == "mhsab"
+
+
+def test_what_was_told_before_the_plan_came_is_made_good(
+    arena: Hall, open_browser: OpenBrowser
+) -> None:
+    visitor = open_browser(viewport=PHONE)
+    waiting: list[Route] = []
+    visitor.page.route("**/plan?*", lambda route: waiting.append(route))
+    with visitor.page.expect_response("**/live/performances/*"):
+        visitor.join(arena)
+        visitor.is_taken_in(arena)
+    # The stream has begun; somebody takes a seat, and only then the plan arrives.
+    arena.take(arena.fan_inside(), 1500)
+    until(visitor, lambda: bool(waiting))
+    visitor.page.unroute("**/plan?*")
+    for route in waiting:
+        route.continue_()
+    page = drawn(visitor.page)
+    expect(page.locator("[data-count=h]")).to_have_text("1")

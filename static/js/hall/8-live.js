@@ -13,12 +13,15 @@ export function letterOf(state, isMine) {
 }
 
 export class Live {
-  constructor(element, { address, page, choice }) {
-    Object.assign(this, { element, address, page, choice });
+  // It listens at once: the stream may begin before the plan is there. What it hears by then is
+  // made good by the look that follows.
+  constructor(element, { address, page }) {
+    Object.assign(this, { element, address, page, choice: null });
     this.heardAt = this.lookedAt = Date.now();
     this.heard = new Map();
     this.looking = this.wanted = false;
     this.stream = null;
+    this.mayHaveMissed = false;
     element.addEventListener("htmx:sse:after:connection", (event) => {
       this.stream = event.detail.connection;
       this.heardAt = Date.now();
@@ -35,7 +38,14 @@ export class Live {
     addEventListener("pageshow", (event) => event.persisted && location.reload());
   }
 
+  // From now on there is something to be kept right.
+  begin(choice) {
+    this.choice = choice;
+    if (this.mayHaveMissed) this.look();
+  }
+
   hear({ seats, state, mine }) {
+    if (!this.choice) return;
     const letter = letterOf(state, mine);
     for (const n of seats) this.heard.set(n, Date.now());
     this.choice.become(seats.map((n) => [n, letter]));
@@ -49,8 +59,8 @@ export class Live {
 
   // One look at a time: whoever asks meanwhile gets one more when it is done.
   async look() {
-    this.wanted = true;
-    if (this.looking) return;
+    this.mayHaveMissed = this.wanted = true;
+    if (this.looking || !this.choice) return;
     this.looking = true;
     while (this.wanted) {
       this.wanted = false;

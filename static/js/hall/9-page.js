@@ -7,6 +7,7 @@ if (hall) begin(hall);
 
 async function begin(hall) {
   const { dataset } = hall;
+  const live = new Live(document.getElementById("changes"), { address: dataset.look, page: dataset.page });
   const answer = await fetch(dataset.plan);
   // Without the plan there is the list, which the server has written.
   if (!answer.ok) return;
@@ -64,7 +65,7 @@ async function begin(hall) {
   const numbers = (text) => text.split(",").filter(Boolean).map(Number);
   const lost = numbers(dataset.lost);
   choice.begin(numbers(dataset.chosen), lost);
-  new Live(document.getElementById("changes"), { address: dataset.look, page: dataset.page, choice });
+  live.begin(choice);
   // What was lost is said, and what is offered instead is brought near.
   const [offered] = [...numbers(dataset.offered), ...lost];
   if (offered) pane.bring(plan.x[offered], plan.y[offered]);
