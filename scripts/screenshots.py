@@ -404,15 +404,19 @@ def _sale_in_a_hall(stage: Stage, name: str) -> tuple[int, str]:
     body = {"title": "겨울 노래 Winter Songs", "venue": plan["name"], "room": slug, "dates": dates}
     made = service.organise("POST", "/v1/concerts", body)
     concert, date = int(made["id"]), made["dates"][0]["date"]
-    for moment, places in ((1, SOLD_AT), (0, HELD_AT)):
-        for place in places:
-            buyer = Fan.new(service)
-            buyer.charge(1_000_000)
-            buyer.join(concert)
-            first = max(1, place * hall["capacity"] // 800)
-            buyer.hold(concert, slug, [first, first + 1, first + 2], date)
-            if moment:
-                buyer.pay(concert, slug, first, date)
+    taken: set[int] = set()
+    for place in (*SOLD_AT, *HELD_AT):
+        first = max(1, place * hall["capacity"] // 800)
+        wanted = {first, first + 1, first + 2}
+        if taken & wanted:
+            continue
+        taken |= wanted
+        buyer = Fan.new(service)
+        buyer.charge(1_000_000)
+        buyer.join(concert)
+        buyer.hold(concert, slug, sorted(wanted), date)
+        if place in SOLD_AT:
+            buyer.pay(concert, slug, first, date)
     return concert, date
 
 
