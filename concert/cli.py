@@ -28,6 +28,9 @@ from concert.catalogue.service import (
     create_concert,
     is_empty,
 )
+from concert.commands.sale import add_sale_commands
+from concert.covers.hues import HUES
+from concert.covers.service import remove_cover, set_cover
 from concert.factory import create_app
 from concert.ground import audit
 from concert.ground.audit import COMMAND
@@ -372,6 +375,27 @@ def set_room(slug: str, open_now: bool, reason: str | None, **options: Any) -> N
     click.echo(f"{'Made' if made else 'Changed'} {_described(changed)}")
 
 
+@commands.command("image")
+@click.argument("concert_id", type=int)
+@click.argument(
+    "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=False
+)
+@click.option("--remove", is_flag=True, help="Take it away; its cover is drawn then.")
+@REASON
+def set_image(concert_id: int, file: Path | None, remove: bool, reason: str | None) -> None:
+    """Give the concert CONCERT_ID the image in FILE (JPEG, PNG or WebP), or take it away."""
+    if (file is None) != remove:
+        raise click.UsageError("Give a FILE, or --remove.")
+    with _attached_app():
+        if file is None:
+            remove_cover(concert_id, actor=COMMAND, reason=reason)
+            click.echo(f"Concert {concert_id}: no image.")
+            return
+        look = set_cover(concert_id, file.read_bytes(), actor=COMMAND, reason=reason)
+    sizes = ", ".join(str(width) for width in look.cover.widths) if look.cover else ""
+    click.echo(f"Concert {concert_id}: widths {sizes}; accent colour {look.hue} of {HUES}.")
+
+
 @commands.group()
 def hall() -> None:
     """Hall plans: where seats are, what they are called, and their categories."""
@@ -682,6 +706,8 @@ def _seed_demo() -> bool:
     create_concert("First Light", "Harbour Stage, Busan", "first-light", soon)
     return True
 
+
+add_sale_commands(commands, room, _attached_app, MOMENT)
 
 if __name__ == "__main__":
     sys.exit(main())

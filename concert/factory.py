@@ -19,6 +19,7 @@ from concert.api.door import answer_invalid
 from concert.api.metrics import metrics
 from concert.api.openapi import INFO, SECURITY_SCHEMES, ApiRequest
 from concert.catalogue.service import init_catalogue
+from concert.covers.service import init_covers
 from concert.ground.bodies import init_bodies
 from concert.ground.budget import Budgeted
 from concert.ground.database import init_database
@@ -38,10 +39,15 @@ from concert.ground.tracing import init_tracing
 from concert.halls.service import init_halls
 from concert.overview.figures import init_readings
 from concert.overview.lately import init_overview
+from concert.overview.parts import init_parts
+from concert.overview.samples import init_samples
+from concert.overview.watch import init_sale_watch
+from concert.payments.service import init_payments
 from concert.reservations.service import init_reservations
 from concert.reservations.snapshots import init_snapshots
 from concert.tickets.keys import init_ticket_keys
 from concert.waiting_room.watch import init_place_watch
+from concert.wallet.service import init_wallet
 
 ROOT = Path(__file__).resolve().parent.parent
 JSON_PATHS = ("/v1/", "/openapi.json", "/healthz", "/readyz", "/metrics")
@@ -114,12 +120,18 @@ def create_app(settings: Settings | None = None) -> ConcertApp:
     init_limits(app, settings)
     init_halls(app)
     init_catalogue(app)
+    init_covers(app)
     init_place_watch(app)
+    init_wallet(app)
     init_reservations(app)
+    init_payments(app)
     init_snapshots(app)
     init_ticket_keys(app, settings)
     init_overview(app)
     init_readings(app)
+    init_samples(app)
+    init_parts(app)
+    init_sale_watch(app)
     app.register_blueprint(health)
     app.register_blueprint(sale_health)
     if settings.metrics:

@@ -2,9 +2,11 @@
 
 from concert.accounts.models import User
 from concert.catalogue.models import Concert, Performance, Seat
+from concert.covers.models import Cover, CoverFile
 from concert.ground.audit import AuditEntry
 from concert.ground.idempotency import IdempotencyKey
 from concert.halls.models import Hall
+from concert.overview.models import SaleSample
 from concert.payments.models import Payment, Refund, RefundedSeat
 from concert.refunds.models import Cancellation
 from concert.reservations.models import Reservation
@@ -19,6 +21,8 @@ __all__ = [
     "Cancellation",
     "CompletedPlace",
     "Concert",
+    "Cover",
+    "CoverFile",
     "Entry",
     "Hall",
     "HandOn",
@@ -30,6 +34,7 @@ __all__ = [
     "RefundedSeat",
     "Reservation",
     "Room",
+    "SaleSample",
     "Seat",
     "StaffLink",
     "StaffMember",

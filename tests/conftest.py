@@ -12,8 +12,9 @@ import pytest
 from concert.factory import ConcertApp, create_app
 from concert.ground.database import connection
 from concert.ground.settings import Settings, load_settings
-from concert.payments.queries import PAY_RESERVATION
-from concert.reservations.queries import HOLD_SEATS
+from concert.payments.queries import PAY_RESERVATION, PAY_TOGETHER
+from concert.reservations.queries import HOLD_SEATS, HOLD_TOGETHER, LOOK_TOGETHER
+from concert.wallet.service import CHARGE_TOGETHER
 from tests.order import in_lanes
 from tests.races.crew import Crew
 from tests.sale import ORGANISER_KEY, Sale, empty_everything
@@ -114,6 +115,10 @@ def app(settings: Settings) -> ConcertApp:
         with connection() as link:
             link.execute(HOLD_SEATS)
             link.execute(PAY_RESERVATION)
+            link.execute(HOLD_TOGETHER)
+            link.execute(PAY_TOGETHER)
+            link.execute(CHARGE_TOGETHER)
+            link.execute(LOOK_TOGETHER)
     return app
 
 

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from werkzeug.test import TestResponse
 
 from concert.catalogue.service import Remembered
+from concert.covers.service import Known as KnownCovers
 from concert.factory import ConcertApp
 from concert.ground.audit import APPEND_ONLY
 from concert.ground.database import connection
@@ -18,6 +19,7 @@ from concert.ground.parts import keep, part
 from concert.ground.redis_client import redis
 from concert.halls.service import RememberedPlans
 from concert.overview.lately import LatelyRead
+from concert.overview.samples import LastNoted
 from concert.reservations.service import RememberedPrices
 from concert.reservations.snapshots import SeatSnapshots
 from concert.waiting_room import service as waiting_room
@@ -31,8 +33,19 @@ NEW_YEARS_EVE = datetime(2030, 12, 31, 19, 0, tzinfo=SEOUL)
 
 # Children before parents, as foreign keys want it.
 TABLES = (
+    "sale_samples",
     *("entries", "hand_ons", "tickets", "wallet_entries", "refunded_seats", "refunds", "payouts"),
-    *("cancellations", "payments", "seats", "reservations", "wallets", "performances", "halls"),
+    *(
+        "cancellations",
+        "payments",
+        "seats",
+        "reservations",
+        "wallets",
+        "covers",
+        "cover_files",
+        "performances",
+        "halls",
+    ),
     *("concerts", "completed_places", "ended_places", "idempotency_keys", "users", "rooms"),
     *("staff_links", "staff_sessions", "api_keys", "staff", "audit_log"),
 )
@@ -168,6 +181,7 @@ class Sale:
         price: int = 50_000,
         capacity: int = 50,
         room: str = "main",
+        title: str = "Winter Songs",
         **date: Any,
     ) -> int:
         """Make a concert whose dates begin on New Year's Eve 2030 in Seoul; returns its number."""
@@ -180,7 +194,7 @@ class Sale:
             }
             for day in range(dates)
         ]
-        body = {"title": "Winter Songs", "venue": "Blue Hall", "room": room, "dates": days}
+        body = {"title": title, "venue": "Blue Hall", "room": room, "dates": days}
         response = self.organise("POST", "/v1/concerts", json=body)
         assert response.status_code == 201, response.text
         number: int = response.json["id"]
@@ -270,5 +284,7 @@ def forget_all(app: ConcertApp) -> None:
     keep(app, Remembered())
     keep(app, RememberedPrices())
     keep(app, RememberedPlans())
+    keep(app, KnownCovers())
     part(SeatSnapshots, app).forget_all()
     keep(app, LatelyRead())
+    keep(app, LastNoted())

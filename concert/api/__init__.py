@@ -9,7 +9,9 @@ from flask_openapi3 import OpenAPI
 from concert.api import (
     accounts,
     catalogue,
+    cockpit,
     halls,
+    images,
     openapi,
     organiser,
     payments,
@@ -39,7 +41,9 @@ FEATURES = (
     organiser,
     staff,
     rooms,
+    cockpit,
     halls,
+    images,
 )
 
 

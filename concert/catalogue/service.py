@@ -142,6 +142,9 @@ PERFORMANCE_COLUMNS = (
 READ_CONCERT = "SELECT id, title, venue, room_slug FROM concerts WHERE id = %s"
 READ_PERFORMANCES = f"""
 SELECT {PERFORMANCE_COLUMNS} FROM performances WHERE concert_id = ANY(%s) ORDER BY starts_at, id"""
+CONCERTS_BEHIND = (
+    "SELECT id, title, venue, room_slug FROM concerts WHERE room_slug = %s ORDER BY id DESC"
+)
 READ_PERFORMANCE = f"SELECT {PERFORMANCE_COLUMNS} FROM performances WHERE id = %s"
 LIST_CONCERTS = (
     "SELECT id, title, venue, room_slug FROM concerts WHERE id < %s ORDER BY id DESC LIMIT %s"
@@ -285,6 +288,13 @@ def room_behind(concert_id: int) -> str:
     if concert_id not in rooms:
         rooms[concert_id] = concert_of(concert_id).room
     return rooms[concert_id]
+
+
+def concerts_behind(slug: str) -> list[Concert]:
+    """The concerts behind a room with their dates, the newest first."""
+    with connection() as link:
+        rows = link.execute(CONCERTS_BEHIND, (slug,)).fetchall()
+        return _with_performances(link, rows)
 
 
 def hall_of_performance(performance_id: int) -> int | None:

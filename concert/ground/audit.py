@@ -300,10 +300,11 @@ def as_cells(entry: Entry) -> list[str]:
         entry.request_id,
         entry.origin,
     )
-    return [_cell(one) for one in cells]
+    return [spreadsheet_cell(one) for one in cells]
 
 
-def _cell(value: object) -> str:
+def spreadsheet_cell(value: object) -> str:
+    """A value as the cell of a table that no spreadsheet takes for a formula."""
     text = "" if value is None else str(value)
     return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import structlog
@@ -277,12 +278,33 @@ def upkeep_connection() -> Iterator[Connection]:
         yield link
 
 
-def array(numbers: Iterable[int]) -> str:
-    """Whole numbers as PostgreSQL writes an array; say its type in the statement.
+def array(numbers: Iterable[int | UUID]) -> str:
+    """Whole numbers or UUIDs as PostgreSQL writes an array; say its type in the statement.
 
     psycopg takes 20 microseconds to find out what kind of list it was given.
     """
     return f"{{{','.join(map(str, numbers))}}}"
+
+
+def text_array(words: Iterable[str]) -> str:
+    """The same of any words: each in quotes, with what would end them escaped."""
+    quoted = (word.replace("\\", "\\\\").replace('"', '\\"') for word in words)
+    return "{" + ",".join([f'"{word}"' for word in quoted]) + "}"
+
+
+@contextmanager
+def undone_together(what: str) -> Iterator[None]:
+    """Around one statement on a ``connection`` that does the work of several: one that PostgreSQL has
+    refused as a whole has done nothing, so it is logged, and each can be done alone.
+
+    Not so where nobody knows what became of it: then the error goes on.
+    """
+    try:
+        yield
+    except psycopg.Error as error:
+        if error.sqlstate is None or error.sqlstate.startswith(("57P", "08")):
+            raise
+        log.warning("together_refused", what=what, error=str(error))
 
 
 @contextmanager

@@ -285,6 +285,14 @@ class NameTaken(DomainError):
     title = "This name is in use"
 
 
+class ChangedMeanwhile(DomainError):
+    """Somebody else has changed it since the caller looked; they look again, then decide."""
+
+    code = "changed_meanwhile"
+    status = 409
+    title = "Somebody else has changed this meanwhile"
+
+
 class IdempotencyConflict(DomainError):
     code = "idempotency_conflict"
     status = 409

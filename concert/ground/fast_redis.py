@@ -153,6 +153,20 @@ class FastRedis:
             ConnectionError: Redis cannot be reached, or was lost before it answered.
             exceptions.ResponseError: Redis has answered with an error; or another of redis-py's errors.
         """
+        answers = self.ask_all(packed, 1, seconds)
+        if answers is BUSY:
+            return BUSY
+        answer = answers[0]
+        if isinstance(answer, exceptions.RedisError):
+            raise answer
+        return answer
+
+    def ask_all(self, packed: bytes, count: int, seconds: float) -> Any:
+        """The same for several commands in one message: a list of answers, an error as an object.
+
+        Raises:
+            TimeoutError, ConnectionError: as :meth:`ask` does; some of them may have been done.
+        """
         try:
             link = self._links.pop()
         except IndexError:
@@ -176,7 +190,7 @@ class FastRedis:
                 sent = link.sock.send(packed)
             if sent < len(packed):
                 link.sock.sendall(packed[sent:])
-            answer = link.read(ends)
+            answers = [link.read(ends) for _ in range(count)]
             if link.reader.has_data():
                 # Two answers to one question: which is whose, nobody knows.
                 raise ConnectionResetError("Redis has said more than it was asked")
@@ -190,9 +204,7 @@ class FastRedis:
                 raise exceptions.ConnectionError(f"Redis was lost: {error}") from error
             raise
         self._links.append(link)
-        if isinstance(answer, exceptions.RedisError):
-            raise answer
-        return answer
+        return answers
 
     def let_go(self) -> None:
         """Disconnect what nobody uses; after a failover it leads to the wrong server."""

@@ -264,6 +264,22 @@ class Figures:
         encode, content_type = choose_encoder(accept)
         return encode(registry), content_type
 
+    def samples(self, series: Series) -> list[Any]:
+        """What the processes of this part have counted of a series, as prometheus-client's samples."""
+        from prometheus_client import CollectorRegistry
+        from prometheus_client.multiprocess import MultiProcessCollector
+
+        registry = self._registry
+        if self._directory:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry, self._directory)  # type: ignore[no-untyped-call]  # it has no types
+        return [
+            sample
+            for family in registry.collect()
+            if family.name == series.name
+            for sample in family.samples
+        ]
+
     def _child(self, series: Series, *labels: str) -> Any:
         key = (series, *labels)
         found = self._children.get(key)

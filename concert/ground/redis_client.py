@@ -176,6 +176,21 @@ class Client(Redis):
         self._pool.outage.end()
         return answer
 
+    def ask_all(self, commands: Sequence[Sequence[str | bytes | float]]) -> list[Any]:
+        """Send several such commands in one message; their answers in order, an error as an object.
+
+        Raises:
+            TimeoutError, ConnectionError: as :meth:`ask` does; some of them may have been done.
+        """
+        if self.fast is not None:
+            answers = self._asked_at_once(self.fast, commands)
+            if answers is not None:
+                return answers
+        pipeline = self.pipeline(transaction=False)
+        for command in commands:
+            pipeline.execute_command(*command)
+        return pipeline.execute(raise_on_error=False)
+
     def execute_command(self, *command: Any, **options: Any) -> Any:
         """Send a command, once: it may have been done though no answer came.
 
@@ -209,6 +224,26 @@ class Client(Redis):
                 link.disconnect()
                 self._pool.release(link)  # type: ignore[no-untyped-call]  # redis-py has no types here
         self._pool.let_go()
+
+    def _asked_at_once(
+        self, fast: FastRedis, commands: Sequence[Sequence[str | bytes | float]]
+    ) -> list[Any] | None:
+        """The answers by the short way; None where it is taken, and nothing was sent."""
+        try:
+            message = b"".join([packed(tuple(command)) for command in commands])
+        except TypeError:
+            return None
+        self._pool.refuse_while_silent()
+        began = time.monotonic()
+        try:
+            answers = fast.ask_all(message, len(commands), seconds_left())
+        except RedisError as error:
+            self._note(error, began)
+            raise
+        if answers is BUSY:
+            return None
+        self._pool.outage.end()
+        return answers  # type: ignore[no-any-return]  # BUSY is the only thing beside a list
 
     def _asked(self, command: tuple[Any, ...], options: dict[str, Any]) -> Any:
         link = self._sent(command)
@@ -359,6 +394,12 @@ class Script:
             except NoScriptError:
                 return client.ask("EVAL", self.text, len(keys), *keys, *arguments)
 
+    def call(
+        self, keys: Sequence[str | bytes], arguments: Sequence[str | bytes | int | float]
+    ) -> tuple[str | bytes | int | float, ...]:
+        """It as a command, for :func:`run_all`."""
+        return ("EVALSHA", self.digest, len(keys), *keys, *arguments)
+
     def queue(
         self,
         pipeline: Pipeline,
@@ -372,3 +413,26 @@ class Script:
         """Make the server know it."""
         with unavailable_on_failure():
             redis().script_load(self.text)
+
+
+def run_all(
+    calls: Sequence[tuple[Script, Sequence[str | bytes], Sequence[str | bytes | int | float]]],
+    facts: Sequence[tuple[str, bytes]] = (),
+) -> list[Any]:
+    """Run several scripts, and then publish facts, each for its channel, in one message.
+
+    What each script has answered comes back, an error as an object.
+
+    Raises:
+        Unavailable: Redis cannot be reached; some of them may have been run.
+    """
+    commands = [script.call(keys, asked) for script, keys, asked in calls]
+    commands += [("PUBLISH", *fact) for fact in facts]
+    with unavailable_on_failure():
+        answers = redis().ask_all(commands)[: len(calls)]
+    for index, answer in enumerate(answers):
+        # The server has not seen it since it was started. Nothing was done.
+        if isinstance(answer, NoScriptError):
+            script, keys, asked = calls[index]
+            answers[index] = script.run(keys, asked)
+    return answers

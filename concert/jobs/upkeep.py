@@ -18,6 +18,7 @@ from concert.ground import idempotency
 from concert.ground.parts import part
 from concert.ground.redis_client import redis
 from concert.ground.settings import Settings
+from concert.overview import samples
 from concert.payments.service import differing_seats
 from concert.waiting_room import rooms, service
 from concert.wallet.service import GREATEST, LEAST, differing_wallets, wallet_after
@@ -36,6 +37,14 @@ def clean_idempotency_keys() -> None:
     log.info("idempotency_keys_cleaned", keys=keys)
     if keys == KEYS_AT_ONCE:
         _go_on(clean_idempotency_keys)
+
+
+def forget_old_samples() -> None:
+    """Drop what is known of sales from longer ago than anybody looks."""
+    dropped = samples.forget_old_samples()
+    log.info("samples_forgotten", samples=dropped)
+    if dropped == samples.FORGOTTEN_AT_ONCE:
+        _go_on(forget_old_samples)
 
 
 def forget_ended_places() -> None:

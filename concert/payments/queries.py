@@ -6,16 +6,22 @@ from pathlib import Path
 
 from concert.ground.prepared import Hot
 
-# The function that pays; the migrations install this text.
-PAY_RESERVATION = (Path(__file__).parent / "sql" / "pay_reservation.sql").read_text(
-    encoding="utf-8"
-)
+# The functions that pay; the migrations install these texts.
+FOLDER = Path(__file__).parent / "sql"
+PAY_RESERVATION = (FOLDER / "pay_reservation.sql").read_text(encoding="utf-8")
+PAY_TOGETHER = (FOLDER / "pay_together.sql").read_text(encoding="utf-8")
 
 # Pay one live reservation, all or nothing; see the function for what comes back.
 PAY = Hot("""
 SELECT paid_id, concert_id, performance_id, date, seat_nos, prices, amount, paid_at, balance, completed
 FROM pay_reservation(%(user)s, %(reservation)s::uuid, %(performance)s::bigint, %(seat)s::smallint,
     %(payment)s, %(room)s, %(sequence)s)""")
+
+# The same for several people; a row for each who has paid, with its number from 1.
+PAY_ALL = Hot("""
+SELECT number, paid_id, concert_id, performance_id, date, seat_nos, prices, amount, paid_at, balance, completed
+FROM pay_together(%(users)s::uuid[], %(performances)s::bigint[], %(seats)s::smallint[],
+    %(payments)s::uuid[], %(rooms)s::varchar[], %(sequences)s::bigint[])""")
 
 # What one live reservation costs, with the locks that paying takes before it comes to the wallet, so
 # that whoever adds to the wallet in between has them in order. Nothing where it is no live hold.

@@ -10,10 +10,18 @@ from typing import Any, Literal
 from uuid import UUID, uuid4
 
 import structlog
+from flask import Flask
 
 from concert.catalogue.service import Performance, require_seats
 from concert.ground import events
-from concert.ground.database import Connection, connection, upkeep_connection
+from concert.ground.database import (
+    Connection,
+    array,
+    connection,
+    text_array,
+    undone_together,
+    upkeep_connection,
+)
 from concert.ground.errors import (
     HoldExpired,
     InsufficientBalance,
@@ -25,8 +33,11 @@ from concert.ground.errors import (
 )
 from concert.ground.idempotency import Attempt, once
 from concert.ground.observability import counts_refusals, note_event
+from concert.ground.parts import keep, part
+from concert.ground.together import Together
 from concert.payments import queries
 from concert.waiting_room import service as waiting_room
+from concert.waiting_room.service import Sold
 from concert.waiting_room.tokens import QueueToken
 from concert.wallet.service import raise_balance
 
@@ -119,6 +130,31 @@ class HolderOf:
         return {"performance": self.performance_id, "seat": self.seat_no}
 
 
+@dataclass(slots=True)
+class AskedPayment:
+    """A payment that is made with others': whose, for which seat, under which id.
+
+    ``row`` is what ``pay_reservation`` has put out, None where nothing was paid.
+    """
+
+    token: QueueToken
+    which: HolderOf
+    payment_id: UUID
+    row: Sequence[Any] | None = None
+
+
+class PaymentsTogether(Together[AskedPayment]):
+    """The payments of this process that are asked for at the same time."""
+
+    def __init__(self) -> None:
+        super().__init__(_pay_together)
+
+
+def init_payments(app: Flask) -> None:
+    """Pay together what is asked for together."""
+    keep(app, PaymentsTogether())
+
+
 Which = ThisReservation | HolderOf
 # A payment is asked for by one kind of name.
 NOTHING_NAMED = {"reservation": None, "performance": None, "seat": None}
@@ -147,7 +183,13 @@ def pay_seat(
         Unavailable: PostgreSQL or Redis cannot be reached.
     """
     require_seats(performance, [seat_no])
-    return _pay(token, room, HolderOf(performance.performance_id, seat_no), attempt)
+    which = HolderOf(performance.performance_id, seat_no)
+    # A key needs a transaction of its own.
+    if attempt is None and token.room == room:
+        payment = _pay_with_others(token, which)
+        if payment is not None:
+            return payment
+    return _pay(token, room, which, attempt)
 
 
 @counts_refusals("pay")
@@ -284,23 +326,73 @@ def _pay(
 
     payment = once(attempt, Payment, work)
     if completed is not None:
+        _note_paid(token, payment, completed)
         # First what gives the slot to the next in line: pages learn of seats in other ways, too.
-        whose = {"room": token.room, "place": token.sequence}
-        note_event(
-            "paid",
-            token.user_id,
-            **whose,
-            performance=payment.performance_id,
-            seats=payment.seat_nos,
-            reservation=payment.reservation_id,
-            payment=payment.payment_id,
-            amount=payment.amount,
-        )
         if completed:
-            note_event("completed", token.user_id, **whose, payment=payment.payment_id)
             _complete(token)
         events.publish_seats(payment.performance_id, payment.seat_nos, "sold", token.user_id)
     return payment
+
+
+def _pay_with_others(token: QueueToken, which: HolderOf) -> Payment | None:
+    """The payment, made together with what others pay at this moment; None where it was not made."""
+    mine = AskedPayment(token, which, uuid4())
+    part(PaymentsTogether).do(mine)
+    if mine.row is None:
+        return None
+    payment = _new_payment(token, mine.payment_id, mine.row)
+    _note_paid(token, payment, mine.row[-1])
+    return payment
+
+
+def _pay_together(asked: Sequence[AskedPayment]) -> None:
+    """Let people in and take their payments: a round trip to Redis, one to PostgreSQL, and one to tell of it."""
+    visits = waiting_room.enter_together([one.token for one in asked])
+    let_in = [one for one, visit in zip(asked, visits, strict=True) if visit is not None]
+    if not let_in:
+        return
+    rows: list[tuple[Any, ...]] = []
+    with connection() as link, undone_together("pay"):
+        rows = queries.PAY_ALL.rows(
+            link,
+            {
+                "users": array(one.token.user_id for one in let_in),
+                "performances": array(one.which.performance_id for one in let_in),
+                "seats": array(one.which.seat_no for one in let_in),
+                "payments": array(one.payment_id for one in let_in),
+                "rooms": text_array(one.token.room for one in let_in),
+                "sequences": array(one.token.sequence for one in let_in),
+            },
+        )
+    sold: list[Sold] = []
+    for number, *row in rows:
+        one = let_in[number - 1]
+        one.row = row
+        seat_nos, completed = row[4], row[-1]
+        fact = events.seats_message(row[2], seat_nos, "sold", one.token.user_id)
+        sold.append(Sold(one.token, completed, fact))
+    if sold:
+        try:
+            waiting_room.tell_sold(sold)
+        except Unavailable:
+            # The money is taken and the seats are given; a job completes the places when Redis is back.
+            log.warning("places_not_completed", places=len(sold))
+
+
+def _note_paid(token: QueueToken, payment: Payment, completed: bool) -> None:
+    whose = {"room": token.room, "place": token.sequence}
+    note_event(
+        "paid",
+        token.user_id,
+        **whose,
+        performance=payment.performance_id,
+        seats=payment.seat_nos,
+        reservation=payment.reservation_id,
+        payment=payment.payment_id,
+        amount=payment.amount,
+    )
+    if completed:
+        note_event("completed", token.user_id, **whose, payment=payment.payment_id)
 
 
 def _pay_once(link: Connection, token: QueueToken, which: Which) -> tuple[Payment, bool | None]:
@@ -316,6 +408,16 @@ def _pay_once(link: Connection, token: QueueToken, which: Which) -> tuple[Paymen
     }
     row = queries.PAY.row(link, asked)
     assert row is not None
+    amount, completed = row[6], row[-1]
+    if amount is None:
+        return _explain(link, token.user_id, which), None
+    if row[0] is None:
+        wallet = link.execute(queries.BALANCE, (token.user_id,)).fetchone()
+        raise InsufficientBalance(amount - (wallet[0] if wallet else 0))
+    return _new_payment(token, payment_id, row), completed
+
+
+def _new_payment(token: QueueToken, payment_id: UUID, row: Sequence[Any]) -> Payment:
     (
         reservation_id,
         concert_id,
@@ -326,14 +428,9 @@ def _pay_once(link: Connection, token: QueueToken, which: Which) -> tuple[Paymen
         amount,
         paid_at,
         balance,
-        completed,
+        _,
     ) = row
-    if amount is None:
-        return _explain(link, token.user_id, which), None
-    if reservation_id is None:
-        wallet = link.execute(queries.BALANCE, (token.user_id,)).fetchone()
-        raise InsufficientBalance(amount - (wallet[0] if wallet else 0))
-    payment = Payment(
+    return Payment(
         payment_id,
         token.user_id,
         reservation_id,
@@ -346,7 +443,6 @@ def _pay_once(link: Connection, token: QueueToken, which: Which) -> tuple[Paymen
         balance,
         paid_at,
     )
-    return payment, completed
 
 
 def _top_up_and_pay_once(

@@ -6,8 +6,11 @@ from pathlib import Path
 
 from concert.ground.prepared import Hot
 
-# The function that holds seats; the migrations install this text.
-HOLD_SEATS = (Path(__file__).parent / "sql" / "hold_seats.sql").read_text(encoding="utf-8")
+# The functions that hold seats, and say who holds any; the migrations install these texts.
+FOLDER = Path(__file__).parent / "sql"
+HOLD_SEATS = (FOLDER / "hold_seats.sql").read_text(encoding="utf-8")
+HOLD_TOGETHER = (FOLDER / "hold_together.sql").read_text(encoding="utf-8")
+LOOK_TOGETHER = (FOLDER / "look_together.sql").read_text(encoding="utf-8")
 
 # Hold seats for somebody whose place in a room is not completed; nothing comes back where it is.
 # Redis may not have been told of the payment yet, so the door alone cannot know.
@@ -19,6 +22,12 @@ SELECT held.* FROM (
 ) visitor, LATERAL hold_seats(visitor.holder, %(performance)s, %(wanted)s::smallint[], %(reservation)s,
     %(hold)s * interval '1 second', %(limit)s, %(together)s::integer, %(sequence)s::bigint,
     %(rehold)s * interval '1 second', %(lapsed_limit)s) held""")
+
+# The same for several people, a seat each; a row for each that was judged, with its number from 1.
+HOLD_ALL = Hot("""
+SELECT * FROM hold_together(%(users)s::uuid[], %(rooms)s::varchar[], %(sequences)s::bigint[],
+    %(performances)s::bigint[], %(wanted)s::smallint[], %(reservations)s::uuid[], %(hold)s * interval '1 second',
+    %(limit)s, %(rehold)s * interval '1 second', %(lapsed_limit)s)""")
 
 RESERVATION = """
 r.id, r.user_id, p.concert_id, r.performance_id, p.date, r.seat_nos, r.prices, r.amount,
@@ -34,11 +43,8 @@ MINE = f"""
 SELECT {RESERVATION} FROM reservations r JOIN performances p ON p.id = r.performance_id
 WHERE r.user_id = %s ORDER BY r.created_at DESC, r.id LIMIT %s"""
 
-# Of a user's live reservations, the one that ends first.
-NEXT_TO_LAPSE = f"""
-SELECT {RESERVATION} FROM reservations r JOIN performances p ON p.id = r.performance_id
-WHERE r.user_id = %s AND r.status = 'held' AND r.held_until > statement_timestamp()
-ORDER BY r.held_until LIMIT 1"""
+# Of each of some users' live reservations, the one that ends first.
+NEXT_TO_LAPSE = Hot("SELECT * FROM look_together(%(users)s::uuid[])")
 
 # The live reservation of just these seats, for somebody who asks for them again.
 SAME_AGAIN = f"""

@@ -19,7 +19,13 @@ from flask import Flask
 from concert.catalogue.labels import layout_of_performance, plan_of_performance
 from concert.catalogue.service import REMEMBERED_SECONDS, Performance, require_seats
 from concert.ground import events
-from concert.ground.database import Connection, array, connection
+from concert.ground.database import (
+    Connection,
+    array,
+    connection,
+    text_array,
+    undone_together,
+)
 from concert.ground.errors import (
     AlreadyPaid,
     BadRequest,
@@ -44,11 +50,12 @@ from concert.ground.observability import counts_refusals, note_event
 from concert.ground.parts import keep, part
 from concert.ground.sale_health import note_lapsed
 from concert.ground.settings import Settings
+from concert.ground.together import Together
 from concert.halls.best import Wish, best_choices, could_spare_singles, left_alone
 from concert.reservations import queries
 from concert.reservations.snapshots import seats_lately
 from concert.waiting_room import service as waiting_room
-from concert.waiting_room.seats import Moved, tell_moved
+from concert.waiting_room.seats import Moved, Taker, tell_moved
 from concert.waiting_room.tokens import QueueToken
 
 log = structlog.get_logger()
@@ -111,9 +118,49 @@ class RememberedPrices:
     by_performance: dict[int, tuple[float, tuple[int, ...]]] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class AskedHold:
+    """A hold of one seat that is done with others': whose, of what, under which id.
+
+    ``visit`` and ``row``, what ``hold_seats`` has put out, are found on the way. Without a
+    visit nobody was let in yet; without a row nothing was judged.
+    """
+
+    token: QueueToken
+    performance: Performance
+    seat_no: int
+    made: UUID
+    visit: waiting_room.Visit | None = None
+    row: Sequence[Any] | None = None
+
+
+class HoldsTogether(Together[AskedHold]):
+    """The holds of this process that are asked for at the same time."""
+
+    def __init__(self) -> None:
+        super().__init__(_hold_together)
+
+
+@dataclass(slots=True)
+class AskedForHeld:
+    """Somebody who looks at a page, and what they hold, which every page says."""
+
+    user_id: UUID
+    held: Reservation | None = None
+
+
+class HeldTogether(Together[AskedForHeld]):
+    """Those who look at pages of this process at the same time."""
+
+    def __init__(self) -> None:
+        super().__init__(_look_together)
+
+
 def init_reservations(app: Flask) -> None:
-    """Remember the prices of this app's seats."""
+    """Remember the prices of this app's seats, and do together what is asked for together."""
     keep(app, RememberedPrices())
+    keep(app, HoldsTogether())
+    keep(app, HeldTogether())
 
 
 @counts_refusals("hold")
@@ -143,6 +190,10 @@ def hold_seats(
     """
     limit("holds", token.user_id)
     wanted = require_seats(performance, seat_nos)
+    # Most ask for one seat. A key needs a transaction of its own.
+    may_share = len(wanted) == 1 and attempt is None and token.room == room
+    if may_share and performance.lone_seats != "refuse":
+        return _hold_with_others(token, performance, wanted)
     with _visit_for_a_hold(token, room) as visit:
         if performance.lone_seats == "refuse":
             _refuse_lone_seats(performance, wanted, attempt)
@@ -316,9 +367,18 @@ def next_to_lapse(user_id: UUID) -> Reservation | None:
     Raises:
         Unavailable: PostgreSQL cannot be reached.
     """
+    mine = AskedForHeld(user_id)
+    part(HeldTogether).do(mine)
+    return mine.held
+
+
+def _look_together(asked: Sequence[AskedForHeld]) -> None:
     with connection() as link:
-        row = link.execute(queries.NEXT_TO_LAPSE, (user_id,)).fetchone()
-    return None if row is None else _reservation(row)
+        users = array({one.user_id for one in asked})
+        rows = queries.NEXT_TO_LAPSE.rows(link, {"users": users})
+    held = {one.user_id: one for one in map(_reservation, rows)}
+    for one in asked:
+        one.held = held.get(one.user_id)
 
 
 def seat_letters(user_id: UUID | None, performance_ids: Sequence[int]) -> dict[int, str]:
@@ -414,6 +474,71 @@ def _visit_for_a_hold(token: QueueToken, room: str) -> Iterator[waiting_room.Vis
         raise
 
 
+def _hold_with_others(
+    token: QueueToken, performance: Performance, wanted: tuple[int, ...]
+) -> Reservation:
+    """Hold one seat together with what others ask for at this moment; or alone, where that does not do."""
+    mine = AskedHold(token, performance, wanted[0], uuid4())
+    try:
+        part(HoldsTogether).do(mine)
+        if mine.visit is not None:
+            if mine.row is None:
+                return _hold_during(mine.visit, performance, wanted, None)
+            if mine.row[0] == "held":
+                reservation = _new_reservation(token, performance, mine.made, mine.row)
+                _note_held(token, reservation)
+                return reservation
+            with connection() as link:
+                reservation = _had_before(link, token, performance, wanted, None, mine.row)
+            _end_failed_hold(mine.visit)
+            return reservation
+    except Exception:
+        if mine.visit is not None:
+            _end_failed_hold(mine.visit)
+        raise
+    with _visit_for_a_hold(token, token.room) as visit:
+        return _hold_during(visit, performance, wanted, None)
+
+
+def _hold_together(asked: Sequence[AskedHold]) -> None:
+    """Let people in and hold a seat for each: a round trip to Redis, one to PostgreSQL, and one to tell of it."""
+    settings = part(Settings)
+    visits = waiting_room.enter_together(
+        [one.token for one in asked], hold_seconds=settings.hold_seconds
+    )
+    for one, visit in zip(asked, visits, strict=True):
+        one.visit = visit
+    let_in = [one for one in asked if one.visit is not None]
+    if not let_in:
+        return
+    rows: list[tuple[Any, ...]] = []
+    with connection() as link, undone_together("hold"):
+        rows = queries.HOLD_ALL.rows(
+            link,
+            {
+                "users": array(one.token.user_id for one in let_in),
+                "rooms": text_array(one.token.room for one in let_in),
+                "sequences": array(one.token.sequence for one in let_in),
+                "performances": array(one.performance.performance_id for one in let_in),
+                "wanted": array(one.seat_no for one in let_in),
+                "reservations": array(one.made for one in let_in),
+                "hold": settings.hold_seconds,
+                "limit": settings.max_seats_per_user,
+                "rehold": settings.rehold_seconds,
+                "lapsed_limit": settings.max_lapsed_holds,
+            },
+        )
+    takers: dict[str, list[Taker]] = {}
+    for number, *row in rows:
+        one = let_in[number - 1]
+        one.row = row
+        if row[0] == "held":
+            taker = _taker(one.token.user_id, one.performance, (one.seat_no,), row[-1])
+            takers.setdefault(one.token.room, []).append(taker)
+    for room, of_room in takers.items():
+        _tell_moved(room, "taken", len(of_room), of_room)
+
+
 def _hold_during(
     visit: waiting_room.Visit,
     performance: Performance,
@@ -428,24 +553,34 @@ def _hold_during(
         lambda link: _hold(link, visit.token, performance, wanted, together, made),
     )
     if reservation.reservation_id == made:
-        token = visit.token
-        note_event(
-            "held",
-            token.user_id,
-            room=token.room,
-            place=token.sequence,
-            performance=performance.performance_id,
-            seats=reservation.seat_nos,
-            reservation=made,
-        )
-        user_id, seat_nos = token.user_id, reservation.seat_nos
-        fact = events.seats_message(performance.performance_id, seat_nos, "held", user_id)
-        until_ms = int(reservation.held_until.timestamp() * 1000)
-        _tell_moved(token.room, "taken", len(seat_nos), user_id, until_ms, fact)
+        token, seat_nos = visit.token, reservation.seat_nos
+        _note_held(token, reservation)
+        taker = _taker(token.user_id, performance, seat_nos, reservation.held_until)
+        _tell_moved(token.room, "taken", len(seat_nos), [taker])
     else:
         # Nothing was held now, so there is no fact to tell and nothing to lengthen the visit for.
         _end_failed_hold(visit)
     return reservation
+
+
+def _note_held(token: QueueToken, reservation: Reservation) -> None:
+    note_event(
+        "held",
+        token.user_id,
+        room=token.room,
+        place=token.sequence,
+        performance=reservation.performance_id,
+        seats=reservation.seat_nos,
+        reservation=reservation.reservation_id,
+    )
+
+
+def _taker(
+    user_id: UUID, performance: Performance, seat_nos: tuple[int, ...], held_until: datetime
+) -> Taker:
+    """Who has taken seats, with the fact that tells of it."""
+    fact = events.seats_message(performance.performance_id, seat_nos, "held", user_id)
+    return Taker(user_id, int(held_until.timestamp() * 1000), *fact)
 
 
 def _hold(
@@ -475,15 +610,15 @@ def _hold(
     )
     if row is None:
         raise TokenExpired("This place has ended with a payment; line up again for more.")
-    outcome, _, seats, prices, amount, held_at, held_until = row
-    if outcome != "held":
-        if together is None:
-            again = link.execute(
-                queries.SAME_AGAIN, (token.user_id, performance.performance_id, array(wanted))
-            ).fetchone()
-            if again is not None:
-                return _reservation(again)
-        raise _refusal(outcome, wanted[:together], seats or (), held_until, held_at)
+    if row[0] != "held":
+        return _had_before(link, token, performance, wanted, together, row)
+    return _new_reservation(token, performance, made, row)
+
+
+def _new_reservation(
+    token: QueueToken, performance: Performance, made: UUID, row: Sequence[Any]
+) -> Reservation:
+    _, _, seats, prices, amount, held_at, held_until = row
     return Reservation(
         made,
         token.user_id,
@@ -497,6 +632,25 @@ def _hold(
         held_at,
         held_until,
     )
+
+
+def _had_before(
+    link: Connection,
+    token: QueueToken,
+    performance: Performance,
+    wanted: tuple[int, ...],
+    together: int | None,
+    row: Sequence[Any],
+) -> Reservation:
+    """The reservation of just these seats that the user has; else the error that says why there is none."""
+    outcome, _, seats, _, _, held_at, held_until = row
+    if together is None:
+        again = link.execute(
+            queries.SAME_AGAIN, (token.user_id, performance.performance_id, array(wanted))
+        ).fetchone()
+        if again is not None:
+            return _reservation(again)
+    raise _refusal(outcome, wanted[:together], seats or (), held_until, held_at)
 
 
 def _refusal(
@@ -537,10 +691,10 @@ def _end_failed_hold(visit: waiting_room.Visit) -> None:
         log.warning("visit_not_shortened", room=visit.token.room)
 
 
-def _tell_moved(room: str, kind: Moved, seats: int, *more: Any) -> None:
+def _tell_moved(room: str, kind: Moved, seats: int, takers: Sequence[Taker] = ()) -> None:
     """Tell the room of seats that have moved; where it cannot be told, its next count knows."""
     try:
-        tell_moved(room, kind, seats, *more)
+        tell_moved(room, kind, seats, takers)
     except Unavailable:
         log.warning("seats_not_told", room=room, kind=kind)
 

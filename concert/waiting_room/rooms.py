@@ -13,7 +13,7 @@ import structlog
 
 from concert.ground.audit import SYSTEM, Actor, record
 from concert.ground.database import Connection, connection
-from concert.ground.errors import BadRequest, DomainError, NotFound, Unavailable
+from concert.ground.errors import BadRequest, ChangedMeanwhile, DomainError, NotFound, Unavailable
 from concert.ground.redis_client import redis, unavailable_on_failure
 from concert.waiting_room.keys import room_keys
 from concert.waiting_room.mirror import build_up, mirror_room
@@ -115,18 +115,26 @@ def create_room(
 
 
 def change_room(
-    slug: str, changes: Mapping[str, Any], *, actor: Actor = SYSTEM, reason: str | None = None
+    slug: str,
+    changes: Mapping[str, Any],
+    *,
+    actor: Actor = SYSTEM,
+    reason: str | None = None,
+    version: int | None = None,
 ) -> Room:
     """Change some of a room's settings; every instance acts on them at once.
+
+    Whoever has looked at the room before says which ``version`` of its settings they saw.
 
     Raises:
         BadRequest: a setting is unknown or out of range.
         NotFound: there is no such room.
+        ChangedMeanwhile: somebody else has changed the room since that version.
         NotYetInEffect: the change is written down, and Redis cannot be reached.
     """
     _check(changes)
     with connection() as link, link.transaction():
-        room = _changed(link, slug, changes, actor, reason)
+        room = _changed(link, slug, changes, actor, reason, version=version)
     return _in_effect(room)
 
 
@@ -191,12 +199,15 @@ def _changed(
     reason: str | None,
     *,
     made: bool = False,
+    version: int | None = None,
 ) -> Room:
     """Write the changes down, and the line of the audit log with them where they change anything."""
     row = link.execute(LOCK, (slug,)).fetchone()
     if row is None:
         raise NotFound("There is no such room.")
     room = Room(*row)
+    if version is not None and room.version != version:
+        raise ChangedMeanwhile("Somebody else has changed the room meanwhile.")
     wanted = {**asdict(room), **changes}
     wanted["message"] = orjson.dumps(wanted["message"]).decode() if wanted["message"] else None
     changed = link.execute(CHANGE, wanted).fetchone()

@@ -149,23 +149,29 @@ def hand_in(slug: str, count: Count) -> bool:
     return changed == 1
 
 
-def tell_moved(
-    slug: str,
-    kind: Moved,
-    seats: int,
-    user_id: UUID | None = None,
-    held_until_ms: int = 0,
-    fact: tuple[str, bytes] | None = None,
-) -> None:
+class Taker(NamedTuple):
+    """Who has taken seats, until when (ms since 1970) they are held, and a fact for a channel that goes out with it."""
+
+    user_id: UUID
+    held_until_ms: int
+    channel: str = ""
+    message: bytes = b""
+
+
+def tell_moved(slug: str, kind: Moved, seats: int, takers: Sequence[Taker] = ()) -> None:
     """Tell Redis that seats behind a room were taken or given back; the database has committed by then.
 
-    Whoever took them holds them until ``held_until_ms``. A ``fact`` for a channel goes out with it.
+    ``seats`` is how many in all; ``takers`` says who has taken them.
 
     Raises:
         Unavailable: Redis cannot be reached; the next count makes it good.
     """
-    user = b"" if user_id is None else user_id.bytes
-    MOVED.run(room_keys(slug), (kind, seats, user, held_until_ms, *(fact or ())))
+    told = [
+        part
+        for user_id, until_ms, channel, message in takers
+        for part in (user_id.bytes, until_ms, channel, message)
+    ]
+    MOVED.run(room_keys(slug), (kind, seats, *told))
 
 
 @lru_cache(maxsize=1024)

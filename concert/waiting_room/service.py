@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 import structlog
@@ -22,7 +22,7 @@ from concert.ground.errors import (
     Unavailable,
 )
 from concert.ground.observability import note_event
-from concert.ground.redis_client import redis, unavailable_on_failure
+from concert.ground.redis_client import redis, run_all, unavailable_on_failure
 from concert.waiting_room import ended
 from concert.waiting_room.answers import AdmitAnswer, EnterAnswer, PlaceAnswer
 from concert.waiting_room.chance import Chance, chance_of, message_of
@@ -66,8 +66,7 @@ GRACE_SECONDS = 5
 TOLD_AGAIN_SECONDS = 600
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """One user's place in a room, at the moment it was asked for.
 
     ``position`` is 1 for the next; ``waiting`` counts people in line; times are
@@ -215,13 +214,8 @@ def places_of(tokens: Sequence[QueueToken]) -> list[Place | None]:
     Raises:
         Unavailable: Redis cannot be reached.
     """
-    STATUS.load()
-    with unavailable_on_failure():
-        pipeline = redis().pipeline(transaction=False)
-        for token in tokens:
-            STATUS.queue(pipeline, room_keys(token.room), _whose(token))
-        # An error of one answer, of a room whose keys are broken, say, is that one's own.
-        answers = pipeline.execute(raise_on_error=False)
+    # An error of one answer, of a room whose keys are broken, say, is that one's own.
+    answers = run_all([(STATUS, room_keys(token.room), _whose(token)) for token in tokens])
     return [_readable(token, answer) for token, answer in zip(tokens, answers, strict=True)]
 
 
@@ -278,8 +272,7 @@ def enter(token: QueueToken, room: str, *, hold_seconds: int = 0) -> Visit:
         raise NotAdmitted(
             f"This is a place in the line of {token.room!r}; this concert's line is {room!r}."
         )
-    lasting = (hold_seconds + GRACE_SECONDS) * 1000 if hold_seconds else 0
-    keys, asked = room_keys(room), (*_whose(token), lasting)
+    keys, asked = room_keys(room), (*_whose(token), _lasting(hold_seconds))
     answer = EnterAnswer(*_in_known_room(room, lambda: ENTER.run(keys, asked)))
     if answer.status == b"unknown":
         found = _restored(token)
@@ -289,6 +282,27 @@ def enter(token: QueueToken, room: str, *, hold_seconds: int = 0) -> Visit:
     if answer.status == b"admitted":
         return Visit(token, int(answer.deadline), int(answer.deadline_before))
     raise _refusal(answer.status)
+
+
+def enter_together(tokens: Sequence[QueueToken], *, hold_seconds: int = 0) -> list[Visit | None]:
+    """The same for several people, each at the door of their place's own room, in one round trip.
+
+    None for whoever needs a look of their own by :func:`enter`: it is not their turn, or Redis does
+    not know their place. Nothing was changed for them.
+
+    Raises:
+        Unavailable: Redis cannot be reached.
+    """
+    lasting = _lasting(hold_seconds)
+    answers = run_all(
+        [(ENTER, room_keys(token.room), (*_whose(token), lasting)) for token in tokens]
+    )
+    return [
+        Visit(token, int(answer[1]), int(answer[2]))
+        if isinstance(answer, list) and answer[0] == b"admitted"
+        else None
+        for token, answer in zip(tokens, answers, strict=True)
+    ]
 
 
 def end_failed_hold(visit: Visit) -> None:
@@ -345,6 +359,33 @@ def complete(token: QueueToken) -> None:
         Unavailable: Redis cannot be reached.
     """
     SETTLE.run(room_keys(token.room), (token.user_id.bytes, "completed", token.sequence))
+
+
+class Sold(NamedTuple):
+    """That seats were sold at a place: whether that completes it, and the fact that tells of it."""
+
+    token: QueueToken
+    completed: bool
+    fact: tuple[str, bytes]
+
+
+def tell_sold(sold: Sequence[Sold]) -> None:
+    """Complete places as :func:`complete` does, and then publish the facts, in one message.
+
+    Raises:
+        Unavailable: Redis cannot be reached; a job makes it good.
+    """
+    answers = run_all(
+        [
+            (SETTLE, room_keys(token.room), (token.user_id.bytes, "completed", token.sequence))
+            for token, completed, _ in sold
+            if completed
+        ],
+        facts=[one.fact for one in sold],
+    )
+    for answer in answers:
+        if isinstance(answer, Exception):
+            log.warning("place_not_completed", error=str(answer))
 
 
 def admit(room: str) -> Admission:
@@ -435,6 +476,11 @@ def poll_after(
     if until_open > seconds:
         seconds = max(seconds, min(MOST_POLL_SECONDS * 0.8, until_open))
     return round(seconds * (0.75 + 0.5 * chance), 1)
+
+
+def _lasting(hold_seconds: int) -> int:
+    """How long (ms) a visit lasts for such a hold."""
+    return (hold_seconds + GRACE_SECONDS) * 1000 if hold_seconds else 0
 
 
 def _whose(token: QueueToken) -> tuple[bytes, int]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import fields
 from enum import Enum
 from operator import attrgetter
 from typing import Any, Final
@@ -56,7 +55,7 @@ OWN = (
 LIVE = ("waiting", "admitted")
 
 _as_they_are = attrgetter(
-    *(one.name for one in fields(Place) if one.name not in (*OWN, "seats", "message"))
+    *(name for name in Place._fields if name not in (*OWN, "seats", "message"))
 )
 
 

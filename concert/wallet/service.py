@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import psycopg
+from flask import Flask
 
-from concert.ground.database import Connection, connection, upkeep_connection
+from concert.ground.database import (
+    Connection,
+    array,
+    connection,
+    undone_together,
+    upkeep_connection,
+)
 from concert.ground.errors import BadRequest, BalanceLimit, InsufficientBalance, UnknownUser
 from concert.ground.idempotency import Attempt, once
 from concert.ground.limits import limit
 from concert.ground.observability import counts_refusals, note_event
+from concert.ground.parts import keep, part
 from concert.ground.prepared import Hot
+from concert.ground.together import Together
 from concert.wallet.models import HIGHEST_BALANCE, HIGHEST_CHARGE
 
 MOST_ENTRIES = 100
@@ -40,6 +51,27 @@ class Balance:
     entries: tuple[Entry, ...] | None = None
 
 
+@dataclass(slots=True)
+class AskedCharge:
+    """A charge that is made with others'; ``balance`` is the one after it, None where it was not made."""
+
+    user_id: UUID
+    amount: int
+    balance: int | None = None
+
+
+class ChargesTogether(Together[AskedCharge]):
+    """The charges of this process that are asked for at the same time."""
+
+    def __init__(self) -> None:
+        super().__init__(_charge_together)
+
+
+def init_wallet(app: Flask) -> None:
+    """Charge together what is asked for together."""
+    keep(app, ChargesTogether())
+
+
 # The wallet is made by its first charge. The condition stands in the statement, so a
 # charge that would go over the limit changes nothing, whoever else charges meanwhile.
 CHARGE = Hot("""
@@ -52,6 +84,12 @@ WITH charged AS (
 INSERT INTO wallet_entries (user_id, amount, balance_after, kind)
 SELECT %(user)s, %(amount)s, charged.balance, 'charge' FROM charged
 RETURNING balance_after""")
+# The function that charges several; the migrations install this text.
+CHARGE_TOGETHER = (Path(__file__).parent / "sql" / "charge_together.sql").read_text(
+    encoding="utf-8"
+)
+CHARGE_ALL = Hot("""
+SELECT number, balance FROM charge_together(%(users)s::uuid[], %(amounts)s::bigint[], %(highest)s)""")
 READ_BALANCE = """
 SELECT w.balance FROM users u LEFT JOIN wallets w ON w.user_id = u.id WHERE u.id = %s"""
 READ_ENTRIES = """
@@ -106,7 +144,11 @@ def charge(user_id: UUID, amount: int, attempt: Attempt | None = None) -> Balanc
         charged_now = True
         return balance
 
-    balance = once(attempt, Balance, work)
+    balance = _charge_with_others(user_id, amount) if attempt is None else None
+    if balance is not None:
+        charged_now = True
+    else:
+        balance = once(attempt, Balance, work)
     if charged_now:
         note_event("charged", user_id, amount=amount)
     return balance
@@ -190,6 +232,27 @@ def wallet_after(after: UUID, count: int) -> UUID | None:
     with upkeep_connection() as link:
         row = link.execute(WALLET_AFTER, (after, count - 1)).fetchone()
     return None if row is None else row[0]
+
+
+def _charge_with_others(user_id: UUID, amount: int) -> Balance | None:
+    """The balance after a charge that was made together with what others asked for; None where it was not."""
+    mine = AskedCharge(user_id, amount)
+    part(ChargesTogether).do(mine)
+    return None if mine.balance is None else Balance(user_id, mine.balance)
+
+
+def _charge_together(asked: Sequence[AskedCharge]) -> None:
+    with connection() as link, undone_together("charge"):
+        rows = CHARGE_ALL.rows(
+            link,
+            {
+                "users": array(one.user_id for one in asked),
+                "amounts": array(one.amount for one in asked),
+                "highest": HIGHEST_BALANCE,
+            },
+        )
+        for number, balance in rows:
+            asked[number - 1].balance = balance
 
 
 def _charge(link: Connection, user_id: UUID, amount: int) -> Balance:

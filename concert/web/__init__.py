@@ -9,6 +9,8 @@ from concert.web import (
     assets,
     catalogue,
     checkout,
+    cockpit,
+    covers,
     door,
     formats,
     greeting,
@@ -16,7 +18,9 @@ from concert.web import (
     live,
     me,
     organiser,
+    reports,
     seats,
+    shared,
     staff,
     staff_door,
     tickets,
@@ -26,7 +30,21 @@ from concert.web import (
 from concert.web.errors import answer_error
 
 # Each has a blueprint called ``pages``, made by ``door.new_pages``.
-FEATURES = (catalogue, waiting_room, seats, checkout, live, wallet, tickets, me, staff, organiser)
+FEATURES = (
+    catalogue,
+    covers,
+    waiting_room,
+    seats,
+    checkout,
+    live,
+    wallet,
+    tickets,
+    me,
+    staff,
+    organiser,
+    cockpit,
+    reports,
+)
 
 __all__ = ["answer_error", "register"]
 
@@ -40,5 +58,7 @@ def register(app: Flask, settings: Settings) -> None:
     staff_door.init_staff_door(app)
     live.init_live(app)
     greeting.init_greeting(app)
+    shared.init_shared(app)
+    covers.init_looks(app)
     for feature in FEATURES:
         app.register_blueprint(feature.pages)

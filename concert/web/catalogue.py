@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
@@ -9,10 +10,12 @@ from itertools import groupby
 from flask import Response, request
 
 from concert.catalogue.service import Concert
+from concert.covers.service import look_up
 from concert.ground.errors import Unavailable
 from concert.overview.sales import Sale, SaleState, list_sales, sale_of
 from concert.waiting_room.doors import Doors, doors_of
 from concert.web.door import kept_queue_token, new_pages, render
+from concert.web.shared import render_shared
 from concert.web.waiting_room import my_place
 
 pages = new_pages("concerts")
@@ -49,12 +52,13 @@ class Shown:
 @pages.get("/")
 def home() -> Response:
     """What is on sale, what will be, and what was."""
-    now = datetime.now(UTC)
     sales, after = list_sales(request.args.get("after", type=int), PAGE_SIZE)
-    shown = [_shown(sale, now) for sale in sales]
-    shown.sort(key=lambda one: (ORDER.index(one.section), _next_moment(one)))
-    sections = [(section, list(ones)) for section, ones in groupby(shown, lambda one: one.section)]
-    return render("catalogue/home.html", sections=sections, after=after)
+    return render_shared(
+        "catalogue/home.html",
+        sales,
+        lambda: _next_change(sales, datetime.now(UTC)),
+        lambda: {"sections": _sections(sales), "after": after},
+    )
 
 
 @pages.get("/concerts/<int:concert_id>")
@@ -76,6 +80,27 @@ def show(concert_id: int) -> Response:
         place=place,
         has_token=has_token,
     )
+
+
+def _sections(sales: list[Sale]) -> list[tuple[str, list[Shown]]]:
+    now = datetime.now(UTC)
+    with suppress(Unavailable):
+        look_up(sale.concert.concert_id for sale in sales)
+    shown = [_shown(sale, now) for sale in sales]
+    shown.sort(key=lambda one: (ORDER.index(one.section), _next_moment(one)))
+    return [(section, list(ones)) for section, ones in groupby(shown, lambda one: one.section)]
+
+
+def _next_change(sales: list[Sale], now: datetime) -> datetime | None:
+    """When time alone changes what is told of some sales: a sale opens or ends, or doors open."""
+    moments = [
+        moment
+        for sale in sales
+        for one in sale.concert.performances
+        for moment in (one.sales_open_at, one.sales_close_at)
+    ]
+    moments += [sale.room.opens_at for sale in sales if sale.room.opens_at]
+    return min((moment for moment in moments if moment > now), default=None)
 
 
 def _shown(sale: Sale, now: datetime) -> Shown:

@@ -219,7 +219,7 @@ def render(template: str, status: int = 200, **context: Any) -> Response:
 
     Beside ``context`` every template has ``asset_url``, ``csrf_token``, ``now`` (an aware
     datetime), ``language``, ``languages``, ``tongue``, ``in_language``, ``settings``, ``is_htmx``,
-    ``live_hold`` and the filters of :mod:`concert.web.formats`.
+    ``bar`` and the filters of :mod:`concert.web.formats`.
     """
     g.web_status = status
     return Response(render_template(template, **context), status=status, mimetype="text/html")
@@ -246,7 +246,7 @@ def is_htmx() -> bool:
 def live_hold() -> Reservation | None:
     """What whoever is asking holds at this moment; of several, what ends first.
 
-    ``base.html`` asks once for each whole page: one small query for somebody who is known here,
+    A whole page asks once (:mod:`concert.web.greeting`): one small query for somebody who is known here,
     and none for strangers. None on the page that tells of this hold itself, and where it cannot
     be known: a page that says what is broken must not wait for what is broken.
     """
@@ -329,7 +329,6 @@ def _shared_context() -> dict[str, Any]:
         "languages": LANGUAGES,
         "tongue": tongue(),
         "in_language": in_language,
-        "live_hold": live_hold,
         "settings": _settings(),
         "is_htmx": is_htmx(),
     }

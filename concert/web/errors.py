@@ -206,6 +206,13 @@ EXPLAINED: dict[str, Explained] = {
         _("Choose another name, so that everybody knows who is meant."),
         ("back",),
     ),
+    "changed_meanwhile": Explained(
+        _("Somebody else was quicker"),
+        _(
+            "It was changed meanwhile, so nothing was done now. Go back, look again, and decide anew."
+        ),
+        ("back",),
+    ),
     "idempotency_conflict": Explained(
         _("This form was sent before"),
         _("It was sent with other values then, so nothing was done now. Open the page again."),

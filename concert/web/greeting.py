@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flask import Flask, g, request, url_for
+from flask import Flask, g, render_template, request, url_for
+from markupsafe import Markup
 
 from concert.catalogue.service import Concert, concert_of
 from concert.ground.errors import NotFound, Unavailable
 from concert.waiting_room.service import Place, places_of
-from concert.web.door import current_user, kept_queue_tokens, shows_a_clock
+from concert.web.door import current_user, kept_queue_tokens, live_hold, shows_a_clock
 from concert.web.waiting_room import wanted_cookie, way_in
 
 # Somebody who pays needs no other clock.
@@ -30,14 +31,23 @@ class Greeting:
 
 
 def init_greeting(app: Flask) -> None:
-    """Give ``greeting`` to templates."""
-    app.context_processor(lambda: {"greeting": greeting})
+    """Give ``bar`` to templates."""
+    app.context_processor(lambda: {"bar": bar})
+
+
+def bar() -> Markup:
+    """What every whole page says of whoever is asking: what they hold, or else where they stand."""
+    hold = live_hold()
+    met = None if hold else greeting()
+    if hold is None and met is None:
+        return Markup()
+    return Markup(render_template("_components/bar.html", hold=hold, met=met))
 
 
 def greeting() -> Greeting | None:
     """The turn of whoever is asking, or else the place that is nearest to the front.
 
-    ``base.html`` asks once for each whole page where nothing is held. It costs somebody who stands
+    A whole page asks once, where nothing is held. It costs somebody who stands
     in a line one round trip to Redis, and nobody else anything. None where it cannot be known.
     """
     if g.get("web_status", 200) >= 500 or request.blueprint in SILENT or current_user() is None:

@@ -22,9 +22,10 @@ from concert.ground.audit import APPEND_ONLY
 from concert.ground.database import Database, connection, db
 from concert.ground.parts import part
 from concert.ground.settings import Settings
-from concert.payments.queries import PAY_RESERVATION
-from concert.reservations.queries import HOLD_SEATS
+from concert.payments.queries import PAY_RESERVATION, PAY_TOGETHER
+from concert.reservations.queries import HOLD_SEATS, HOLD_TOGETHER, LOOK_TOGETHER
 from concert.reservations.service import tidy_expired
+from concert.wallet.service import CHARGE_TOGETHER
 from tests.servers import own_database
 from tests.service import PROJECT
 from tests.waiting import wait_until
@@ -65,7 +66,10 @@ def test_migrations_go_up_and_down_and_up_again(empty_app: ConcertApp) -> None:
     first = tables(), functions()
     assert first == (
         set(db.metadata.tables),
-        {"hold_seats", "pay_reservation", "refuse_audit_change"},
+        {
+            *("hold_seats", "hold_together", "look_together", "pay_reservation", "pay_together"),
+            *("charge_together", "refuse_audit_change"),
+        },
     )
     flask_migrate.downgrade(revision="base")
     assert (tables(), functions()) == (set(), set())
@@ -258,7 +262,15 @@ def test_every_check_of_the_models_is_in_the_database(empty_app: ConcertApp) -> 
 
 
 @pytest.mark.parametrize(
-    ("name", "text"), [("hold_seats", HOLD_SEATS), ("pay_reservation", PAY_RESERVATION)]
+    ("name", "text"),
+    [
+        ("hold_seats", HOLD_SEATS),
+        ("hold_together", HOLD_TOGETHER),
+        ("pay_reservation", PAY_RESERVATION),
+        ("pay_together", PAY_TOGETHER),
+        ("charge_together", CHARGE_TOGETHER),
+        ("look_together", LOOK_TOGETHER),
+    ],
 )
 def test_the_migrations_install_the_text_in_the_repository(
     empty_app: ConcertApp, name: str, text: str

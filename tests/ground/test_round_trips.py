@@ -83,8 +83,9 @@ def test_holding_takes_at_most_three_round_trips_and_two_redis_calls(
         calls.append(redis_calls(counted_app) - before)
         trips += found
     assert 1 <= usual(trips[WARM:]) <= 3, trips
-    # The check at the door, and what everybody is told; each is one.
-    assert set(calls) == {2}
+    # The check at the door, and what everybody is told; each is one, but for the first call of a
+    # script on a new server, which sends its text as well.
+    assert set(calls[1:]) == {2}
 
 
 @pytest.mark.parametrize("keyed", [False, True], ids=["without a key", "with a key"])

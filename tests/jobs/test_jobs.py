@@ -32,6 +32,7 @@ INTERVALS = {
     "close_ended": 10,
     "clean_idempotency_keys": 3600,
     "forget_ended_places": 3600,
+    "forget_old_samples": 3600,
     "reconcile": None,
 }
 

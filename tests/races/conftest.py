@@ -8,8 +8,9 @@ import pytest
 
 from concert.factory import ConcertApp
 from concert.ground.database import connection
-from concert.payments.queries import PAY_RESERVATION
-from concert.reservations.queries import HOLD_SEATS
+from concert.payments.queries import PAY_RESERVATION, PAY_TOGETHER
+from concert.reservations.queries import HOLD_SEATS, HOLD_TOGETHER, LOOK_TOGETHER
+from concert.wallet.service import CHARGE_TOGETHER
 from tests.races.sabotage import Sabotage
 
 
@@ -21,3 +22,7 @@ def sabotage(app: ConcertApp) -> Iterator[Sabotage]:
         with connection() as link:
             link.execute(HOLD_SEATS)
             link.execute(PAY_RESERVATION)
+            link.execute(HOLD_TOGETHER)
+            link.execute(PAY_TOGETHER)
+            link.execute(CHARGE_TOGETHER)
+            link.execute(LOOK_TOGETHER)

@@ -169,14 +169,20 @@ def test_control_without_lock_and_unique_key_paying_twice_debits_twice(
     )
     with connection() as link:
         link.execute("ALTER TABLE payments DROP CONSTRAINT uq_payments_reservation_id")
+        # A seat's one ticket would refuse the second payment, too.
+        link.execute("DROP INDEX uq_tickets_of_seat")
         try:
             _, balance = paying_at_once(rush, crew)
             assert balance < 9 * PRICE
             assert "a reservation has two payments" in contradictions(rush)
         finally:
-            link.execute("TRUNCATE payments, wallet_entries")
+            link.execute("TRUNCATE payments, wallet_entries, tickets CASCADE")
             link.execute(
                 "ALTER TABLE payments ADD CONSTRAINT uq_payments_reservation_id UNIQUE (reservation_id)"
+            )
+            link.execute(
+                "CREATE UNIQUE INDEX uq_tickets_of_seat ON tickets (performance_id, seat_no, ended_at)"
+                " NULLS NOT DISTINCT"
             )
 
 

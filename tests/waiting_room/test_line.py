@@ -24,7 +24,7 @@ from concert.ground.redis_client import Script, redis
 from concert.waiting_room import ended, rooms, scripts, service
 from concert.waiting_room.keys import room_keys
 from concert.waiting_room.mirror import mirror_room
-from concert.waiting_room.seats import FACTS, Count, hand_in, tell_moved
+from concert.waiting_room.seats import FACTS, Count, Taker, hand_in, tell_moved
 from concert.waiting_room.tokens import QueueToken
 from tests.sale import Sale, empty_everything
 from tests.waiting_room.conftest import Clock, altered
@@ -213,7 +213,7 @@ class RoomMachine(RuleBasedStateMachine):
     @rule(name=names, seats=st.integers(1, 4))
     def take_seats(self, name: str, seats: int) -> None:
         until = self.line.now + HOLD * 1000
-        tell_moved(ROOM, "taken", seats, self.users[name], until)
+        tell_moved(ROOM, "taken", seats, [Taker(self.users[name], until)])
         self.line.take_seats(name, seats, until)
 
     def _told(self) -> tuple[int, ...]:

@@ -1,0 +1,1 @@
+"""Commands of one feature each; :mod:`concert.cli` hangs them into ``concert``."""
