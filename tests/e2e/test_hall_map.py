@@ -391,14 +391,17 @@ def test_what_was_told_before_the_plan_came_is_made_good(
 ) -> None:
     visitor = open_browser(viewport=PHONE)
     waiting: list[Route] = []
-    visitor.page.route("**/plan?*", lambda route: waiting.append(route))
+    released: list[bool] = []
+    visitor.page.route(
+        "**/plan?*", lambda route: route.continue_() if released else waiting.append(route)
+    )
     with visitor.page.expect_response("**/live/performances/*"):
         visitor.join(arena)
         visitor.is_taken_in(arena)
     # The stream has begun; somebody takes a seat, and only then the plan arrives.
     arena.take(arena.fan_inside(), 1500)
     until(visitor, lambda: bool(waiting))
-    visitor.page.unroute("**/plan?*")
+    released.append(True)
     for route in waiting:
         route.continue_()
     page = drawn(visitor.page)
