@@ -116,7 +116,7 @@ def hall_list(
     kept: Markup | None = reading.shown.get(("list", language())) if is_anybodys else None
     if kept is not None:
         return kept
-    prices = seat_prices(performance.performance_id)
+    prices = seat_prices(performance.performance_id, len(reading.letters))
     shown: dict[str, Any] = {
         "sections": _sections(plan, reading.letters, prices),
         "section": section_no,
