@@ -12,6 +12,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
+MAPS = ROOT / "benchmarks" / "maps"
 REHEARSALS = ROOT / "benchmarks" / "rehearsals"
 README = ROOT / "README.md"
 PAGE = ROOT / "docs" / "performance.md"
@@ -152,9 +153,40 @@ def page(source: str, document: dict[str, Any], plots: Sequence[str]) -> str:
         fsync=document["durability"]["fsync"],
         synchronous_commit=document["durability"]["synchronous_commit"],
         plots="\n\n".join(plots),
-        rehearsal=rehearsal(),
+        rehearsal=f"{rehearsal()}\n\n{hall_map()}".strip(),
         where=WHERE,
     )
+
+
+def hall_map() -> str:
+    """The newest figures of the map of the arena, on a slow phone; nothing where there are none."""
+    newest = max(MAPS.glob("*.json"), default=None)
+    if newest is None:
+        return ""
+    found = json.loads(newest.read_text())
+    lines = [
+        f"## The map of {found['seats']:,} seats on a slow phone",
+        "",
+        (
+            f"`python -m benchmarks.map`: Chromium with a phone's window and a processor {found['slower']} times slower "
+            f"than this one (`benchmarks/maps/{newest.name}`), beside a page with a box for each of as many seats. "
+            f"The machine had a load of {found['load']:.0f} on its cores meanwhile, which what is told by the clock "
+            "shows; processor time does not."
+        ),
+        "",
+        "| what | goal | | drawn | boxes |",
+        "| --- | ---: | --- | ---: | ---: |",
+    ]
+    for one in found["figures"]:
+        is_most = one["sense"] == "at most"
+        met = one["value"] <= one["goal"] if is_most else one["value"] >= one["goal"]
+        boxes = "" if one["boxes"] is None else f"{one['boxes']:,.1f}"
+        sign = "≤" if is_most else "≥"
+        lines.append(
+            f"| {one['what']} | {sign} {one['goal']:g} | {'met' if met else 'falls short'} "
+            f"| {one['value']:,.1f} | {boxes} |"
+        )
+    return "\n".join(lines)
 
 
 def rehearsal() -> str:

@@ -177,6 +177,7 @@ class Stage:
     organiser: Colleague
     door: int
     rooms: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    halls: dict[str, tuple[int, str]] = field(default_factory=dict)
 
 
 Way = Callable[[Stage], tuple[Fan | Colleague | None, str]]
@@ -371,6 +372,96 @@ def organiser(path: str) -> Way:
     return lambda stage: (stage.organiser, path)
 
 
+# Which seats others have in the pictures of halls: so many at once, at places that look like chance.
+SOLD_AT, HELD_AT = (37, 91, 140, 183, 262, 311, 402, 455, 540, 610, 700, 777), (52, 205, 333, 580)
+HALL_PRICES = (165_000, 143_000, 121_000, 99_000, 77_000)
+
+
+def in_a_hall(name: str) -> Way:
+    """The map of one of the halls that come with us, some of it sold and held."""
+
+    def way(stage: Stage) -> tuple[Fan | None, str]:
+        if name not in stage.halls:
+            stage.halls[name] = _sale_in_a_hall(stage, name)
+        concert, date = stage.halls[name]
+        fan = Fan.new(stage.service)
+        fan.join(concert)
+        return fan, f"/concerts/{concert}/seats/{date}"
+
+    return way
+
+
+def _sale_in_a_hall(stage: Stage, name: str) -> tuple[int, str]:
+    service, slug = stage.service, f"hall-{name}"
+    plan = json.loads((PROJECT / "concert" / "halls" / "examples" / f"{name}.json").read_text())
+    hall = service.organise("POST", "/v1/halls", {"plan": plan})
+    service.organise("PUT", f"/v1/rooms/{slug}", {"capacity": 1000, "admit_per_minute": 100_000})
+    prices = {
+        one["name"]: price for one, price in zip(plan["categories"], HALL_PRICES, strict=False)
+    }
+    starts_at = (datetime.now(UTC) + timedelta(days=40)).replace(hour=10, minute=0).isoformat()
+    dates = [{"starts_at": starts_at, "hall": hall["hall_id"], "prices": prices}]
+    body = {"title": "겨울 노래 Winter Songs", "venue": plan["name"], "room": slug, "dates": dates}
+    made = service.organise("POST", "/v1/concerts", body)
+    concert, date = int(made["id"]), made["dates"][0]["date"]
+    taken: set[int] = set()
+    for place in (*SOLD_AT, *HELD_AT):
+        first = max(1, place * hall["capacity"] // 800)
+        wanted = {first, first + 1, first + 2}
+        if taken & wanted:
+            continue
+        taken |= wanted
+        buyer = Fan.new(service)
+        buyer.charge(1_000_000)
+        buyer.join(concert)
+        buyer.hold(concert, slug, sorted(wanted), date)
+        if place in SOLD_AT:
+            buyer.pay(concert, slug, first, date)
+    return concert, date
+
+
+def look_near(page: Page) -> None:
+    """Bring a part of the hall near, and choose two seats."""
+    page.evaluate(
+        """() => {
+          const { plan, pane, choice } = document.getElementById("hall").map;
+          const free = (n) => choice.states[n] === "a" && plan.label[n] !== "1";
+          let n = Math.round(plan.count * 0.46);
+          while (!free(n) || !free(n + 1)) n++;
+          const scale = Math.max(26 / plan.pitch, pane.view.scale);
+          pane.look({ scale, x: plan.x[n] - pane.size.width / 2 / scale, y: plan.y[n] - pane.size.height / 2 / scale });
+          choice.toggle(n);
+          choice.toggle(n + 1);
+        }"""
+    )
+
+
+def many_dates(stage: Stage) -> tuple[Fan | None, str]:
+    """A concert with twelve dates, one sold out, two nearly."""
+    start = (datetime.now(UTC) + timedelta(days=50)).replace(hour=10, minute=0)
+    dates = [
+        {"starts_at": (start + timedelta(days=day)).isoformat(), "price": 0, "capacity": 2}
+        if day in (2, 5, 6)
+        else {"starts_at": (start + timedelta(days=day)).isoformat(), "price": 88_000}
+        for day in range(12)
+    ]
+    stage.service.organise("PUT", "/v1/rooms/run", {"capacity": 1000, "admit_per_minute": 100_000})
+    body = {"title": "Winter Run", "venue": "Blue Hall, Seoul", "room": "run", "dates": dates}
+    made = stage.service.organise("POST", "/v1/concerts", body)
+    fan = Fan.new(stage.service)
+    fan.join(made["id"])
+    date = made["dates"][5]["date"]
+    fan.hold(made["id"], "run", [1, 2], date)
+    fan.pay(made["id"], "run", 1, date)
+    return None, f"/concerts/{made['id']}"
+
+
+# What is done on a page before its picture is taken; where there is something, the window stays as it is.
+ACTS: dict[str, Callable[[Page], None]] = {
+    **{f"hall-{name}": lambda page: None for name in ("club", "theatre", "arena")},
+    **{f"hall-{name}-near": look_near for name in ("club", "theatre", "arena")},
+}
+
 PAGES: dict[str, Way] = {
     "home": nobody("/"),
     "concert": nobody("/concerts/{stage.on_sale}"),
@@ -394,6 +485,9 @@ PAGES: dict[str, Way] = {
     "concert-sold-out": nothing_free("concert", sold=True),
     "seat-map-all-held": nothing_free("map", sold=False),
     "seat-map-sold-out": nothing_free("map", sold=True),
+    "concert-many-dates": many_dates,
+    **{f"hall-{name}": in_a_hall(name) for name in ("club", "theatre", "arena")},
+    **{f"hall-{name}-near": in_a_hall(name) for name in ("club", "theatre", "arena")},
     "greeting-waiting": greeted("/wallet", turn=False),
     "greeting-turn": greeted("/wallet", turn=True),
     "staff-ask": nobody("/staff"),
@@ -474,14 +568,18 @@ def _take(
     page.goto(address, wait_until="load")
     # The live pages never rest, so there is no "network idle" to wait for.
     page.evaluate("() => document.fonts.ready")
+    if name in ACTS:
+        page.wait_for_selector("#hall[data-ready]")
+        ACTS[name](page)
     found = _complaints(page, picture.stem) if check else []
     found += [f"{picture.stem}: {line}" for line in said if "404" not in line and "401" not in line]
     width = page.viewport_size["width"] if page.viewport_size else 0
     actual = page.evaluate("document.documentElement.scrollWidth")
     if actual > width:
         found.append(f"{picture.stem}: {actual} px wide in a window of {width} px")
-    tall = min(TALLEST, page.evaluate("document.documentElement.scrollHeight"))
-    page.set_viewport_size({"width": width, "height": max(tall, 600)})
+    if name not in ACTS:
+        tall = min(TALLEST, page.evaluate("document.documentElement.scrollHeight"))
+        page.set_viewport_size({"width": width, "height": max(tall, 600)})
     page.screenshot(path=picture, type="jpeg", quality=JPEG_QUALITY, animations="disabled")
     return found
 

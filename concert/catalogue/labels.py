@@ -64,6 +64,11 @@ def seat_label(hall_id: int | None, seat_no: int, language: str) -> str:
     place = place_of_seat(hall_id, seat_no)
     if place is None:
         return NUMBER[language].format(seat=seat_no)
+    return label_of(place, language)
+
+
+def label_of(place: Place, language: str) -> str:
+    """What the seat at a place of a plan is called."""
     words = PARTS[language]
     parts = [place.section] if place.section else []
     if place.row:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from concert.catalogue.service import Concert, concert_listed, list_concerts
+from concert.catalogue.service import Concert, Performance, concert_listed, list_concerts
 from concert.ground.errors import Unavailable
 from concert.ground.parts import part
 from concert.overview.lately import LatelyRead
@@ -19,7 +19,10 @@ from concert.waiting_room.rooms import list_rooms, room_of, room_state
 from concert.waiting_room.seats import SeatsBehind
 
 SaleState = Literal["open", "all_held", "upcoming", "sold_out", "ended"]
+DateState = Literal["open", "few", "all_held", "upcoming", "sold_out", "ended"]
 NO_SEATS = SeatCounts(0, 0, 0)
+# A date has few seats left where it is a tenth of them at the most, or as many as one party takes.
+FEW_OF_ALL, FEW = 0.1, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +57,22 @@ class Sale:
             return "upcoming"
         return "sold_out" if on_sale else "ended"
 
-    def state_of_date(self, performance_id: int) -> SaleState:
+    def state_of_date(self, performance_id: int) -> Literal["open", "all_held", "sold_out"]:
         """The same of one date that is on sale."""
         counts = self._of(performance_id)
         return "open" if counts.available else "all_held" if counts.held else "sold_out"
+
+    def date_in_a_word(self, performance: Performance, now: datetime) -> DateState:
+        """How one date stands: as it is on sale, and ``few`` where little of it is left."""
+        if performance.sales_close_at <= now:
+            return "ended"
+        if performance.sales_open_at > now:
+            return "upcoming"
+        state = self.state_of_date(performance.performance_id)
+        free = self._of(performance.performance_id).available
+        if state == "open" and free <= max(FEW, performance.capacity * FEW_OF_ALL):
+            return "few"
+        return state
 
     def stands_by(self, now: datetime) -> bool:
         """Whether lining up for this concert is standing by for seats that come back.

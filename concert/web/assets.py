@@ -2,7 +2,8 @@
 
 Every style sheet under ``static/css`` is served as one file, ``css/site.css``: tokens
 first, then the base, then the components by name. So is each folder of scripts: ``js/page.js``, what
-every page does, from ``static/js/page``; in it each file's names stay its own.
+every page does, from ``static/js/page``; in it each file's names stay its own. Where files are numbered
+they are one script, in that order, and share their names: ``js/hall.js``.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from werkzeug.wrappers import Response as AnyResponse
 from concert.ground.parts import keep, part
 
 BUNDLE = "css/site.css"
+# htmx and its extension for streams are one request; they are vendored as they came.
+HTMX = "vendor/htmx.js"
 FIRST_IN_BUNDLE = ("tokens.css", "base.css")
 ICON = "img/icon.svg"
 SMALLEST_COMPRESSED = 400
@@ -57,9 +60,11 @@ class Assets:
             if path.is_file()
         }
         self._assets[BUNDLE] = _asset(BUNDLE, _bundled(root / "css"))
+        self._assets[HTMX] = _asset(HTMX, _htmx(root / "vendor" / "htmx"))
         for folder in sorted((root / "js").glob("*/")):
             name = f"js/{folder.name}.js"
-            self._assets[name] = _asset(name, _joined(folder))
+            is_one = any(folder.glob("1-*.js"))
+            self._assets[name] = _asset(name, (_in_a_row if is_one else _joined)(folder))
 
     def find(self, name: str) -> Asset:
         """The file called ``name``, such as ``js/page.js``.
@@ -162,3 +167,16 @@ def _joined(directory: Path) -> bytes:
     """Scripts as one module: a block each, so that they share no names."""
     texts = (path.read_text(encoding="utf-8") for path in sorted(directory.glob("*.js")))
     return "\n".join(f"{{\n{text}}}" for text in texts).encode()
+
+
+def _htmx(directory: Path) -> bytes:
+    """htmx, then its extension, as they are told apart by their names."""
+    texts = (path.read_text(encoding="utf-8") for path in sorted(directory.glob("*.js")))
+    return ";\n".join(texts).encode()
+
+
+def _in_a_row(directory: Path) -> bytes:
+    """Scripts as one module, without the lines that only say why."""
+    texts = [path.read_text(encoding="utf-8") for path in sorted(directory.glob("*.js"))]
+    lines = (line.strip() for line in "\n".join(texts).splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith("//")).encode()

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from flask import Flask, Response, current_app
+from flask import Flask, Response, current_app, request
 from markupsafe import escape
 
 from concert.catalogue.service import (
@@ -29,6 +29,7 @@ from concert.waiting_room.service import Place
 from concert.waiting_room.watch import OVER, OWN, is_over, shared_facts, watched
 from concert.web.door import new_pages, require_queue_token
 from concert.web.formats import moment_in, rough, spread
+from concert.web.hall import seats_as_facts
 from concert.web.language import TONGUES, language, speaking
 from concert.web.seats import seats_told
 from concert.web.waiting_room import (
@@ -88,13 +89,18 @@ def room(slug: str) -> Response:
 
 @pages.get("/live/performances/<int:performance_id>")
 def performance(performance_id: int) -> Response:
-    """A performance's seats: fragments for the map, and ``resync`` and ``beat`` for its script."""
+    """A performance's seats: fragments for the map, and ``resync`` and ``beat`` for its script.
+
+    With ``?as=facts`` changes come as ``seats``, in JSON, for a map that its script draws.
+    """
     concert_id, slug = place_of_performance(performance_id)
     token = require_queue_token(slug)
     limit_streams(token)
     service.enter(token, slug)
     performance = find_performance(concert_of(concert_id), performance_id=performance_id)
     listener = part(Fanout).listener(performance_channel(performance_id))
+    if request.args.get("as") == "facts":
+        return stream_response(token, listener, RESYNC, FactsTold(str(token.user_id)))
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # what the proxy stands for
     tell = SeatsTold(app, language(), performance, str(token.user_id))
     # The subscription stands before this is told, so a look at the map that begins then misses nothing.
@@ -127,6 +133,19 @@ class SeatsTold:
         if fact.kind != "seats":
             return RESYNC, False
         return seats_told(self._app, self._code, self._performance, self._user_id, fact), False
+
+
+class FactsTold:
+    """The same as facts, for a map that its script draws."""
+
+    __slots__ = ("_user_id",)
+
+    def __init__(self, user_id: str) -> None:
+        self._user_id = user_id
+
+    def __call__(self, fact: Fact) -> tuple[bytes, bool]:
+        """What to say of a fact; it is never the last."""
+        return (seats_as_facts(self._user_id, fact) if fact.kind == "seats" else RESYNC), False
 
 
 class PlaceTold:

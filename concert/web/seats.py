@@ -37,6 +37,7 @@ from concert.ground.fanout import Fact
 from concert.ground.parts import part
 from concert.ground.streams import encoded
 from concert.halls.best import nearest_free
+from concert.halls.plan import Plan
 from concert.overview.sales import sale_of
 from concert.reservations.service import (
     SEAT_STATES,
@@ -55,6 +56,7 @@ from concert.waiting_room import service as waiting_room
 from concert.waiting_room.service import Visit
 from concert.waiting_room.tokens import QueueToken
 from concert.web.door import go_to, new_pages, private, queue_token, render, tells_of
+from concert.web.hall import hall_list, hall_shown, own_letters
 from concert.web.language import language, speaking
 from concert.web.waiting_room import room_url
 
@@ -86,6 +88,9 @@ def dates(concert_id: int) -> Response:
 @pages.get("/concerts/<int:concert_id>/seats/<date>")
 def choose(concert_id: int, date: str) -> Response:
     """The seat map; ``?part=map`` gives the map alone, ``?part=states`` a letter for each seat.
+
+    In a hall with a plan ``?section=`` and ``?row=`` (counted from 0) say how far its list goes, and
+    ``?part=list`` gives the list alone.
 
     Once the sale has ended the page says so, and ``?part=states`` is the word ``ended``.
     """
@@ -198,11 +203,11 @@ def _page(
     free = [seat_no for seat_no, letter in enumerate(reading.letters, 1) if letter == "a"]
     kept = [seat_no for seat_no in wanted if seat_no in free]
     offered = _instead(performance, reading, lost, kept) if lost else []
+    plan = plan_of_performance(performance)
     marks: dict[str, Any] = {"chosen": kept + offered, "lost": list(lost), "offered": offered}
     shown: dict[str, Any] = {
         "concert": concert,
         "performance": performance,
-        "seat_map": _map(performance, reading, user_id, **marks),
         # What can be done here, in a word; seat-map.js keeps it true.
         "state": "open" if free else "all_held" if "h" in reading.letters else "sold_out",
         "others": [one for one in concert.bookable(datetime.now(UTC)) if one != performance],
@@ -214,9 +219,40 @@ def _page(
         "map_url": map_url(concert, performance),
         **marks,
     }
-    if request.args.get("part") == "map":
-        return private(Response(shown["seat_map"], mimetype="text/html"))
-    return private(render("seats/page.html", status, **shown))
+    asked = request.args.get("part")
+    if plan is not None:
+        return _hall(performance, plan, reading, visit, asked, status, shown)
+    seat_map = _map(performance, reading, user_id, **marks)
+    if asked == "map":
+        return private(Response(seat_map, mimetype="text/html"))
+    return private(render("seats/page.html", status, seat_map=seat_map, **shown))
+
+
+def _hall(
+    performance: Performance,
+    plan: Plan,
+    reading: Reading,
+    visit: Visit,
+    asked: str | None,
+    status: int,
+    shown: dict[str, Any],
+) -> Response:
+    """The page of a hall with a plan, or its list alone."""
+    user_id = visit.token.user_id
+    marks = {"chosen": shown["chosen"], "lost": shown["lost"]}
+    if asked == "list":
+        drawn = hall_list(performance, plan, reading, user_id, **marks)
+        return private(Response(drawn, mimetype="text/html"))
+    about = {name: shown[name] for name in ("offered", "limit", "map_url")}
+    about["look_url"] = url_for(
+        "seats.choose",
+        concert_id=performance.concert_id,
+        date=performance.date.isoformat(),
+        performance=performance.performance_id,
+        part="states",
+    )
+    shown |= hall_shown(performance, plan, reading, user_id, **marks, **about)
+    return private(render("hall/page.html", status, **shown))
 
 
 def _wish() -> dict[str, Any]:
@@ -317,8 +353,7 @@ def _ended(concert: Concert, performance: Performance, visit: Visit, status: int
 
 def _states(performance: Performance, user_id: UUID) -> str:
     """Every seat's state by its first letter, in number order; ``m`` where it is the visitor's own."""
-    letters = seats_lately([performance.performance_id])[0].letters_for(user_id)
-    return letters.replace("H", "m").replace("S", "m")
+    return own_letters(seats_lately([performance.performance_id])[0], user_id)
 
 
 def _live_holds(user_id: UUID, performance: Performance) -> list[Reservation]:

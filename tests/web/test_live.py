@@ -162,6 +162,22 @@ def test_seats_are_told_to_others_and_to_their_holder_as_what_they_are_to_each(
     wait_until(nobody_watches)
 
 
+def test_a_map_that_its_script_draws_is_told_facts(sale: Sale, visitor: Browser) -> None:
+    concert = sale.concert()
+    holder: Fan = sale.admitted_fan(concert)
+    mine, others = visitor.become(holder), Browser(sale).become(sale.admitted_fan(concert))
+    with (
+        stream(mine, "/live/performances/1?as=facts") as seen_by_holder,
+        stream(others, "/live/performances/1?as=facts") as seen_by_others,
+    ):
+        assert next(seen_by_holder) == next(seen_by_others) == "event:resync\ndata:-\n\n"
+        assert holder.hold(concert, 12, 13).status_code == 200
+        told = 'event:seats\ndata:{"seats":[12,13],"state":"held","mine":%s}\n\n'
+        assert until(seen_by_holder, "event:seats") == told % "true"
+        assert until(seen_by_others, "event:seats") == told % "false"
+    wait_until(nobody_watches)
+
+
 def test_each_viewer_of_seats_is_told_in_their_own_language(sale: Sale) -> None:
     concert = sale.concert()
     holder: Fan = sale.admitted_fan(concert)
