@@ -27,7 +27,8 @@ def test_every_page_calls_a_seat_as_its_hall_does(
 ) -> None:
     visitor, name = new_visitor(language), NAMES[language]
     _, path = in_hall(sale, visitor)
-    assert seats(visitor.read(path))[6]["aria-label"].startswith(f"{name}, ")
+    row = visitor.read(f"{path}?section=0&row=1")
+    assert seats(row)[6]["aria-label"].startswith(f"{name}, ")
     held = send(visitor, path, "/hold", seats=["6"])
     checkout = visitor.read(held.headers["Location"])
     assert name in checkout.text
