@@ -14,7 +14,7 @@ PYTEST := $(BIN)/pytest -n $(WORKERS) --dist worksteal
 # the environment forbids them to keep what they have compiled.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup tools run test check pytest lint format types imports coverage mutants rehearse \
+.PHONY: help setup tools run test check pytest lint format types imports test-cluster coverage mutants rehearse \
 	migrate bench bench-full screenshots translations lock clean
 
 help: ## List these targets
@@ -51,6 +51,9 @@ imports: tools ## Check that imports go down only
 
 pytest: tools ## Run the tests alone (ARGS="tests/local -k crash" chooses)
 	$(PYTEST) $(ARGS)
+
+test-cluster: tools ## Run the waiting room's whole suite on a Redis Cluster of three servers
+	CONCERT_TEST_CLUSTER=1 $(PYTEST) tests/waiting_room $(ARGS)
 
 coverage: ## Run the tests, write the coverage report to htmlcov/, and fail below the gate
 	@scripts/setup.sh test

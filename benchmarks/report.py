@@ -48,6 +48,8 @@ A goal that is not met says "falls short".
 
 {rehearsal}
 
+{where}
+
 ## How it was measured
 
 - `make bench` measures the quick set, `make bench-full` the rest, too.
@@ -70,6 +72,47 @@ A goal that is not met says "falls short".
   Memory is what the live process grew by from the first 200 viewers to the last. Somebody near the front leaves
   15 times, at any moment, and each viewer counts from when that was done until it has read its new place.
 """
+
+
+# Written by hand: taken apart with `perf`, in psql and with `benchmarks.where` and `.clients`.
+WHERE = """\
+## Where a hold's time goes
+
+The reference changes one row of a plain table, prepared, from a client in C: 80 µs of processor for all
+there is. The service has to do more than that with each hold, and this is what (µs of processor; two web processes,
+16 connections; `python -m benchmarks.where` on a quiet machine, before holds were done together):
+
+| part | µs | of it |
+| --- | ---: | --- |
+| web | 512 | 20 granian with the body read; 45 token, schemas, answer, log line; the rest two calls of Redis and one of PostgreSQL, each a thread that waits, is woken and takes the interpreter from another |
+| PostgreSQL | 409 | 59 `hold_seats` itself, in a loop within one transaction; the rest the message, the start of the statement, the commit, its write to the log and to the disk, and waking up |
+| Redis | 112 | two scripts, each with its message |
+| together | 1,033 | |
+
+So nine tenths of it are shared by those who come together (`concert/ground/together.py`). What PostgreSQL takes a hold,
+on one connection, with so many in one transaction (the least of three turns, a busy machine):
+
+| holds in one transaction | 1 | 2 | 4 | 8 | 16 |
+| --- | ---: | ---: | ---: | ---: | ---: |
+| PostgreSQL, µs each | 218 | 146 | 109 | 83 | 72 |
+| psycopg, µs each | 82 | 55 | 31 | 21 | 17 |
+
+With 16 connections on two processes there are 3.5 holds, 4.3 charges or 3.4 payments in a transaction. The same calls
+before and after, in turns (medians of three), on a machine with a load of 15 to 35, where everything takes
+about twice what it does on a quiet one and less is saved, since threads that wait for a processor come together anyway:
+
+| call | web | PostgreSQL | Redis |
+| --- | --- | --- | --- |
+| hold | 793 → 712 | 600 → 463 | 142 → 114 |
+| charge | 463 → 440 | 337 → 220 | 0 |
+| pay | 1,579 → 735 | 1,646 → 961 | 305 → 151 |
+
+With a load of six a hold took 392, 230 and 63 afterwards; before, nobody measured it at such a load. A payment makes
+a ticket for each seat since then, and its reference does not.
+
+What is left of a hold that cannot be shared: the HTTP, the token, the schemas, the answer and the log line in Python
+(about 100 µs), `hold_seats` with its checks, its foreign key and four indexes (about 70), and a script at the
+door. A plain UPDATE has none of them."""
 
 
 def main() -> int:
@@ -111,6 +154,7 @@ def page(source: str, document: dict[str, Any], plots: Sequence[str]) -> str:
         synchronous_commit=document["durability"]["synchronous_commit"],
         plots="\n\n".join(plots),
         rehearsal=f"{rehearsal()}\n\n{hall_map()}".strip(),
+        where=WHERE,
     )
 
 

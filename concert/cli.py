@@ -44,6 +44,7 @@ from concert.halls.document import document_of
 from concert.halls.reading import read_file
 from concert.halls.table import table_of
 from concert.local.errors import LocalError
+from concert.refunds import books
 from concert.staff import keys as key_service
 from concert.staff import service as staff_service
 from concert.staff.access import ROLES
@@ -117,6 +118,23 @@ def up() -> int:
     return run.up(load_settings(), _prepare)
 
 
+@commands.group()
+def cluster() -> None:
+    """What a service on several machines is made of, on this one."""
+
+
+@cluster.command("up")
+def cluster_up() -> int:
+    """Start PgBouncer, a Redis Cluster, two of each process and the proxy; stop them on Ctrl-C."""
+    try:
+        from concert.local import cluster as local_cluster  # as above
+    except ModuleNotFoundError as error:
+        raise click.ClickException(
+            f"{error.name} is missing. Install the packages of the local servers: concert[local]"
+        ) from error
+    return local_cluster.up(load_settings(), _prepare, click.echo)
+
+
 @commands.command()
 @click.option("--url", help="A service that runs already; left out: one is started for this.")
 @click.option("--organiser-key", envvar="CONCERT_ORGANISER_KEY", help="Its organiser key.")
@@ -188,6 +206,7 @@ def up() -> int:
     help="Seconds after which all go home.",
 )
 @click.option("--processes", type=int, default=1, show_default=True, help="Processes of the crew.")
+@click.option("--on-a-cluster", is_flag=True, help="Start `concert cluster up` for it.")
 @click.option(
     "--seed", "chance", type=int, default=1, show_default=True, help="Same seed, same fans."
 )
@@ -200,6 +219,7 @@ def rehearse(
     report: Path | None,
     picture: Path | None,
     chance: int,
+    on_a_cluster: bool,
     **numbers: Any,
 ) -> int:
     """Play a whole sale with many fans over HTTP, and judge every promise; exit code 0 or 1."""
@@ -213,7 +233,9 @@ def rehearse(
     try:
         plan.check()
         if url is None:
-            service: AbstractContextManager[run.Service] = run.local_service(plan, click.echo)
+            service: AbstractContextManager[run.Service] = run.local_service(
+                plan, click.echo, on_a_cluster=on_a_cluster
+            )
         else:
             named = run.Service(url, organiser_key or "")
             if not named.is_here and not i_own_this_server:
@@ -615,6 +637,28 @@ def audit_log(as_csv: bool, subject: str | None, **wanted: Any) -> None:
         else:
             for one in entries:
                 click.echo(orjson.dumps(audit.as_document(one)))
+
+
+@commands.command("audit")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document.")
+def audit_books(as_json: bool) -> int:
+    """Compare wallets, ledger, payments, refunds, payouts, seats and tickets; exit code 1 where anything differs."""
+    with _attached_app():
+        found = books.audit()
+    if as_json:
+        click.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
+    else:
+        for one in found.differences:
+            click.echo(f"{one.about} {one.number}: {one.difference}")
+        sums = found.sums
+        click.echo(
+            f"{sums.payments:,} payments and {sums.seats_sold:,} sold seats. Won: {sums.charged:,} charged, "
+            f"{sums.paid:,} paid, {sums.refunded:,} refunded, {sums.paid_out:,} paid out, "
+            f"{sums.in_wallets:,} in wallets."
+        )
+        count = len(found.differences)
+        click.echo(f"{count:,} difference(s)." if count else "No difference.")
+    return 1 if found.differences else 0
 
 
 def _print_link(made: staff_service.SignInLink, settings: Settings) -> None:

@@ -8,6 +8,7 @@ from concert.ground.idempotency import IdempotencyKey
 from concert.halls.models import Hall
 from concert.overview.models import SaleSample
 from concert.payments.models import Payment, Refund, RefundedSeat
+from concert.planning.models import PerformanceChange
 from concert.refunds.models import Cancellation
 from concert.reservations.models import Reservation
 from concert.staff.models import ApiKey, StaffLink, StaffMember, StaffSession
@@ -30,6 +31,7 @@ __all__ = [
     "Payment",
     "Payout",
     "Performance",
+    "PerformanceChange",
     "Refund",
     "RefundedSeat",
     "Reservation",

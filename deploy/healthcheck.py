@@ -43,7 +43,8 @@ def fault_of_rq(part: str) -> str | None:
     from rq import Worker
     from rq.cron import CronScheduler
 
-    url = os.environ.get("RQ_REDIS_URL") or os.environ["REDIS_URL"]
+    known = (os.environ.get(name) for name in ("RQ_REDIS_URL", "JOBS_REDIS_URL", "REDIS_URL"))
+    url = next(filter(None, known), "")
     with Redis.from_url(url, socket_timeout=4, socket_connect_timeout=4) as client:
         found = (
             Worker.all(connection=client)

@@ -19,8 +19,10 @@ from tests.order import in_lanes
 from tests.races.crew import Crew
 from tests.sale import ORGANISER_KEY, Sale, empty_everything
 from tests.servers import (
+    ON_A_CLUSTER,
     NewCluster,
     SharedPostgres,
+    own_cluster,
     own_database,
     own_redis,
 )
@@ -79,17 +81,28 @@ def new_cluster(request: pytest.FixtureRequest) -> NewCluster:
 
 @pytest.fixture(scope="session")
 def redis_url(worker_name: str) -> Iterator[str]:
-    """A Redis of this worker's own, empty at the start."""
+    """A Redis of this worker's own, empty at the start; a cluster of three, where that is asked for."""
+    with own_cluster() if ON_A_CLUSTER else own_redis(worker_name) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def jobs_redis_url(worker_name: str) -> Iterator[str]:
+    """The Redis of the jobs, where it is another one; else nothing."""
+    if not ON_A_CLUSTER:
+        yield ""
+        return
     with own_redis(worker_name) as url:
         yield url
 
 
 @pytest.fixture(scope="session")
-def settings(database_url: str, redis_url: str) -> Settings:
+def settings(database_url: str, redis_url: str, jobs_redis_url: str) -> Settings:
     """The settings of this worker's app."""
     return load_settings(
         database_url=database_url,
         redis_url=redis_url,
+        jobs_redis_url=jobs_redis_url,
         secret_keys=("the tests' own key, long enough to sign",),
         organiser_key=ORGANISER_KEY,
         new_users_per_minute=1_000_000,

@@ -18,15 +18,17 @@ import pytest
 SLOW = {
     "e2e": 165,
     "e2e/test_quiet.py": 120,
+    "e2e/test_door.py": 30,
     "local": 100,
     "rehearsal": 80,
-    "faults": 80,
+    "faults": 100,
     "deploy": 60,
     "races": 30,
     "waiting_room": 60,
     "scale": 40,
     "test_cli.py": 20,
     "mutants": 12,
+    "tickets/test_storms.py": 6,
 }
 # These share a crew of processes.
 TOGETHER = {"waiting_room": "races"}

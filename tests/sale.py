@@ -35,17 +35,8 @@ NEW_YEARS_EVE = datetime(2030, 12, 31, 19, 0, tzinfo=SEOUL)
 TABLES = (
     "sale_samples",
     *("entries", "hand_ons", "tickets", "wallet_entries", "refunded_seats", "refunds", "payouts"),
-    *(
-        "cancellations",
-        "payments",
-        "seats",
-        "reservations",
-        "wallets",
-        "covers",
-        "cover_files",
-        "performances",
-        "halls",
-    ),
+    *("cancellations", "payments", "seats", "reservations", "wallets", "covers", "cover_files"),
+    *("performance_changes", "performances", "halls"),
     *("concerts", "completed_places", "ended_places", "idempotency_keys", "users", "rooms"),
     *("staff_links", "staff_sessions", "api_keys", "staff", "audit_log"),
 )
@@ -72,7 +63,9 @@ LATER = """
 UPDATE seats SET held_until = held_until - {0}, sold_at = sold_at - {0};
 UPDATE reservations SET held_until = held_until - {0}, created_at = created_at - {0};
 UPDATE performances SET sales_open_at = sales_open_at - {0}, sales_close_at = sales_close_at - {0},
-    returns_until = returns_until - {0};
+    cancelled_at = cancelled_at - {0}, returns_until = returns_until - {0};
+UPDATE cancellations SET cancelled_at = cancelled_at - {0}, looked_at = looked_at - {0};
+UPDATE performance_changes SET changed_at = changed_at - {0}, returns_until = returns_until - {0};
 UPDATE idempotency_keys SET created_at = created_at - {0};
 UPDATE completed_places SET completed_at = completed_at - {0};
 UPDATE ended_places SET ended_at = ended_at - {0};

@@ -4,7 +4,8 @@ One PostgreSQL serves the whole session, with a database for each xdist worker. 
 worker has a Redis of its own, because publish/subscribe does not know databases.
 
 ``CONCERT_TEST_DATABASE_URL`` and ``CONCERT_TEST_REDIS_URL`` name servers to use instead;
-everything in the Redis databases is then deleted.
+everything in the Redis databases is then deleted. ``CONCERT_TEST_CLUSTER=1`` puts the rooms
+on a Redis Cluster of three servers (`make test-cluster`).
 """
 
 from __future__ import annotations
@@ -23,7 +24,10 @@ import psycopg
 import redis
 from psycopg import sql
 
+from concert.local.redis_cluster import EmbeddedCluster
 from concert.local.servers import EmbeddedPostgres, EmbeddedRedis
+
+ON_A_CLUSTER = os.environ.get("CONCERT_TEST_CLUSTER") == "1"
 
 
 class SharedPostgres:
@@ -75,6 +79,16 @@ def own_redis(worker: str) -> Iterator[str]:
         return
     with temporary_directory() as directory, EmbeddedRedis(directory / "r", fast=True) as server:
         yield server.url
+
+
+@contextlib.contextmanager
+def own_cluster() -> Iterator[str]:
+    """The URL of an empty Redis Cluster of three servers."""
+    with (
+        temporary_directory() as directory,
+        EmbeddedCluster(directory / "c", "password-of-the-tests", fast=True) as cluster,
+    ):
+        yield cluster.url
 
 
 class NewCluster:

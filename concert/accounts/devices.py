@@ -7,6 +7,7 @@ import secrets
 from uuid import UUID
 
 from concert.ground.errors import NotFound
+from concert.ground.keys import device_key
 from concert.ground.redis_client import redis, unavailable_on_failure
 
 OFFER_SECONDS = 120
@@ -50,4 +51,4 @@ def take_offer(code: str) -> UUID:
 
 def _key(code: str) -> str:
     """Redis keeps a digest, so that whoever reads it there cannot use it."""
-    return f"concert:device:{hashlib.sha256(code.encode()).hexdigest()}"
+    return device_key(hashlib.sha256(code.encode()).hexdigest())

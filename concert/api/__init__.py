@@ -10,11 +10,13 @@ from concert.api import (
     accounts,
     catalogue,
     cockpit,
+    entries,
     halls,
     images,
     openapi,
     organiser,
     payments,
+    planning,
     refunds,
     reservations,
     rooms,
@@ -38,12 +40,14 @@ FEATURES = (
     payments,
     refunds,
     tickets,
+    entries,
     organiser,
     staff,
     rooms,
     cockpit,
     halls,
     images,
+    planning,
 )
 
 

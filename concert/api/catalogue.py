@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -41,7 +41,7 @@ from concert.catalogue.service import (
     list_concerts,
     require_on_sale,
 )
-from concert.reservations.service import SEAT_STATES, STATES, seat_prices
+from concert.reservations.service import SEAT_STATES, STATES, seat_limit_of, seat_prices
 from concert.reservations.snapshots import Reading, seats_lately
 from concert.waiting_room.service import enter
 
@@ -119,10 +119,13 @@ def performance_document(performance: Performance) -> dict[str, Any]:
         "capacity": performance.capacity,
         "sales_open_at": performance.sales_open_at,
         "sales_close_at": performance.sales_close_at,
+        "seat_limit": seat_limit_of(performance),
+        "returns_until": performance.returns_until,
         "hall": performance.hall_id,
         "prices": category_prices(performance),
         "plan": _plan_links(performance),
         "lone_seats": performance.lone_seats,
+        "cancelled_at": performance.cancelled_at,
     }
 
 
@@ -170,8 +173,9 @@ def seats_json(performance: Performance, reading: Reading, user_id: UUID) -> byt
 
 
 def _seat_list(performance: Performance, letters: str) -> SeatList:
-    each = _written_seats(seat_prices(performance.performance_id))
-    seats = [seat[letter] for seat, letter in zip(each, letters, strict=True)]
+    each = _written_seats(seat_prices(performance.performance_id, len(letters)))
+    # Seats may have been taken away since they were read; those that have somebody never are.
+    seats = [seat[letter] for seat, letter in zip(each, letters, strict=False)]
     about = {"performance_id": performance.performance_id, "date": performance.date}
     head = orjson.dumps(about)[:-1] + b',"seats":['
     return SeatList(head, seats, each, head + b",".join(seats) + b"]}")
@@ -199,6 +203,7 @@ def concert_document(concert: Concert) -> dict[str, Any]:
         "title": concert.title,
         "venue": concert.venue,
         "room": concert.room,
+        **asdict(concert.texts),
         "dates": [performance_document(performance) for performance in concert.performances],
     }
 

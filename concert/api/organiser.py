@@ -18,7 +18,7 @@ from concert.api.schemas import (
     RoomPath,
 )
 from concert.api.schemas import NewDate as NewDateAsked
-from concert.catalogue.service import NewDate, add_dates, concert_listed, create_concert
+from concert.catalogue.service import NewDate, Texts, add_dates, concert_listed, create_concert
 from concert.ground.errors import BadRequest
 from concert.staff.access import needs
 from concert.waiting_room.records import Room
@@ -41,10 +41,12 @@ def post_concert(body: NewConcert) -> Response:
         body.venue,
         body.room,
         _new_dates(body.dates),
+        texts=Texts(**body.texts()),
+        draft=body.draft,
         actor=actor(),
         reason=body.reason,
     )
-    return answer(listed_document(concert_listed(concert.concert_id)), 201)
+    return answer(listed_document(concert_listed(concert.concert_id, drafts=True)), 201)
 
 
 @door.post(
@@ -57,7 +59,7 @@ def post_concert(body: NewConcert) -> Response:
 def post_dates(path: ConcertPath, body: NewDates) -> Response:
     """Returns the concert with all its dates."""
     add_dates(path.concert_id, _new_dates(body.dates), actor=actor(), reason=body.reason)
-    return answer(listed_document(concert_listed(path.concert_id)), 201)
+    return answer(listed_document(concert_listed(path.concert_id, drafts=True)), 201)
 
 
 @door.patch(
@@ -111,6 +113,8 @@ def _new_dates(dates: list[NewDateAsked]) -> list[NewDate]:
             one.hall,
             one.prices,
             one.lone_seats,
+            one.seat_limit,
+            draft=one.draft,
         )
         for one in dates
     ]

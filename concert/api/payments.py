@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from flask import Response
@@ -23,6 +25,7 @@ from concert.api.schemas import PaymentAnswer, PaymentPath, PaymentsAnswer, Retr
 from concert.catalogue.service import concert_of, find_performance
 from concert.ground.idempotency import or_first_answer
 from concert.payments.service import Payment, pay_seat, payment_of, payments_of
+from concert.planning.service import Change, changes_of, changes_since
 
 door = new_door("payments", "Paying for held seats.")
 
@@ -57,7 +60,15 @@ def post_payment(path: SeatPath, body: Which, header: Retry) -> Written:
 @takes("user")
 def get_payments() -> Response:
     """What I own, and what it cost."""
-    return answer({"payments": [payment_document(one) for one in payments_of(user_id())]})
+    payments = payments_of(user_id())
+    changes = changes_of([one.performance_id for one in payments])
+    return answer(
+        {
+            "payments": [
+                payment_document(one, changes.get(one.performance_id, ())) for one in payments
+            ]
+        }
+    )
 
 
 @door.get(
@@ -69,11 +80,14 @@ def get_payments() -> Response:
 @takes("user")
 def get_payment(path: PaymentPath) -> Response:
     """A receipt."""
-    return answer(payment_document(payment_of(user_id(), path.payment_id)))
+    payment = payment_of(user_id(), path.payment_id)
+    changes = changes_of([payment.performance_id])
+    return answer(payment_document(payment, changes.get(payment.performance_id, ())))
 
 
-def payment_document(payment: Payment) -> dict[str, Any]:
-    """A payment as JSON shows it."""
+def payment_document(payment: Payment, changes: Sequence[Change] = ()) -> dict[str, Any]:
+    """A payment as JSON shows it, with those of ``changes`` that came after it, where there are any."""
+    since = changes_since(changes, payment.paid_at)
     return {
         "payment_id": payment.payment_id,
         "reservation_id": payment.reservation_id,
@@ -96,4 +110,5 @@ def payment_document(payment: Payment) -> dict[str, Any]:
             }
             for refund in payment.refunds
         ],
+        **({"changes": [asdict(one) for one in since]} if since else {}),
     }

@@ -17,6 +17,7 @@ from concert.ground.errors import (
     InsufficientBalance,
     LoneSeat,
     ReholdTooSoon,
+    SeatsInUse,
     SeatTaken,
     error_of_status,
 )
@@ -65,12 +66,15 @@ def answer_domain_error(error: DomainError) -> Response:
     retry_after = getattr(error, "retry_after", None)
     if retry_after is not None:
         headers["Retry-After"] = str(retry_after)
-    if isinstance(error, SeatTaken | ReholdTooSoon | LoneSeat):
+    if isinstance(error, SeatTaken | ReholdTooSoon | LoneSeat | SeatsInUse):
         more["seats"] = list(error.seat_nos)
     if isinstance(error, PlanRefused):
         more["errors"] = [{"where": "plan", "what": what} for what in error.problems]
     if isinstance(error, InsufficientBalance):
         more["missing"] = error.missing
+    for name in ("version", "tickets", "sold", "held"):
+        if hasattr(error, name):
+            more[name] = getattr(error, name)
     return problem(type(error), error.message, headers, **more)
 
 

@@ -230,9 +230,33 @@ class NewDate(Asked):
         "off",
         description="Where a choice would leave a single seat between others, and another would not.",
     )
+    seat_limit: StrictInt | None = Field(
+        None, ge=1, le=100, description="Seats that one user may have of it; left out: as of any."
+    )
+    draft: StrictBool = Field(False, description="For staff to see only.")
 
 
-class NewConcert(Reasoned):
+class ConcertTexts(Asked):
+    """What is told of a concert beside its title."""
+
+    description: StrictStr | None = Field(None, max_length=5_000)
+    artist: StrictStr | None = Field(None, max_length=200)
+    age_limit: StrictInt | None = Field(None, ge=0, le=99, description="From this age on, years.")
+    running_minutes: StrictInt | None = Field(None, ge=0, le=1_440, description="How long it is.")
+    entry_minutes: StrictInt | None = Field(
+        None, ge=0, le=720, description="How long before each date people are let into the house."
+    )
+
+    def texts(self) -> dict[str, Any]:
+        """Those that are named; what is null is taken away."""
+        named = self.model_dump(include=set(ConcertTexts.model_fields), exclude_unset=True)
+        return {
+            name: "" if value is None and name in ("description", "artist") else value
+            for name, value in named.items()
+        }
+
+
+class NewConcert(ConcertTexts, Reasoned):
     title: StrictStr = Field(
         min_length=1, max_length=200, json_schema_extra={"example": "Winter Songs"}
     )
@@ -240,6 +264,7 @@ class NewConcert(Reasoned):
         min_length=1, max_length=200, json_schema_extra={"example": "Blue Hall, Seoul"}
     )
     room: StrictStr = Field("main", min_length=1, max_length=40, pattern=SLUG)
+    draft: StrictBool = Field(False, description="For staff to see only, until it is published.")
     dates: list[NewDate] = Field(min_length=1, max_length=100)
 
 
@@ -401,12 +426,19 @@ class PerformanceAnswer(BaseModel):
     capacity: int
     sales_open_at: dt.datetime
     sales_close_at: dt.datetime
+    seat_limit: int = Field(description="Seats of it that one user may have.")
+    returns_until: dt.datetime | None = Field(
+        description="Until when its tickets may be given back; null: they may not."
+    )
     hall: int | None = Field(description="The hall whose plan it has; null: the usual one.")
     prices: dict[str, int] | None = Field(
         description="Of each category of the hall; `price` is the lowest."
     )
     plan: PlanLinks | None = Field(description="Where its plan is; null where it has none.")
     lone_seats: Literal["off", "advise", "refuse"]
+    cancelled_at: dt.datetime | None = Field(
+        None, description="When it was cancelled: nothing of it is sold, and the money comes back."
+    )
 
 
 class PlanLinks(BaseModel):
@@ -420,6 +452,11 @@ class ConcertAnswer(BaseModel):
     title: str
     venue: str
     room: str
+    description: str
+    artist: str
+    age_limit: int | None
+    running_minutes: int | None
+    entry_minutes: int | None
     sales: Literal["upcoming", "on_sale", "sold_out", "ended"]
     dates: list[PerformanceAnswer]
 
@@ -489,7 +526,7 @@ class ReservationsAnswer(BaseModel):
 class EntryAnswer(BaseModel):
     amount: int
     balance_after: int
-    kind: Literal["charge", "payment", "refund", "payout"]
+    kind: Literal["charge", "payment", "handed_on", "refund", "payout"]
     created_at: dt.datetime
     note: str | None = Field(
         None, description="Why, of a refund; or where the money went, of a payout."
@@ -505,6 +542,16 @@ class LedgerAnswer(BalanceAnswer):
     entries: list[EntryAnswer] | None = Field(
         None, description="Newest first; only where asked for."
     )
+
+
+class ChangeAnswer(BaseModel):
+    kind: Literal["moved", "venue"]
+    before: str = Field(description="The start that it had, or the venue.")
+    after: str
+    returns_until: dt.datetime | None = Field(
+        description="Until when the tickets may be given back for it; null: they may not."
+    )
+    changed_at: dt.datetime
 
 
 class RefundOfPayment(BaseModel):
@@ -530,6 +577,10 @@ class PaymentAnswer(BaseModel):
     paid_at: dt.datetime
     refunded: int = Field(0, description="How much of the amount was given back since, in won.")
     refunds: list[RefundOfPayment] = Field([], description="The oldest first.")
+    changes: list[ChangeAnswer] | None = Field(
+        None,
+        description="What of the date was changed after it was paid, the oldest first; only where something was.",
+    )
 
 
 class PaymentsAnswer(BaseModel):

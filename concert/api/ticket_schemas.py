@@ -37,6 +37,9 @@ class TicketAnswer(BaseModel):
     section: str | None = Field(description="Of the hall's plan; null where there is none.")
     row: str | None
     seat: str | None
+    label: dict[str, str] | None = Field(
+        description="What the seat is called, in `ko` and `en`; null where there is no plan."
+    )
     status: Literal["valid", "used", "void", "handed_on"]
     code: str | None = Field(
         description="What the QR code says after `/tickets/verify/`; null where it opens no door."

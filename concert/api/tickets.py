@@ -17,6 +17,7 @@ from concert.api.ticket_schemas import (
     TicketPath,
     TicketsAnswer,
 )
+from concert.catalogue.labels import called_in_json
 from concert.ground.parts import part
 from concert.ground.settings import Settings
 from concert.tickets import handing_on, service
@@ -24,6 +25,7 @@ from concert.tickets.keys import public_keys
 
 door = new_door("my tickets", "What somebody owns, seat by seat.")
 
+NO_PLAN = dict.fromkeys(("section", "row", "seat", "label"))
 # Keys change seldom, and those before go on verifying.
 KEPT = "public, max-age=300"
 
@@ -158,9 +160,8 @@ def ticket_document(ticket: service.Ticket) -> dict[str, Any]:
         "concert_id": ticket.concert_id,
         "performance_id": ticket.performance_id,
         "seat_no": ticket.seat_no,
-        "section": None,
-        "row": None,
-        "seat": None,
+        **NO_PLAN,
+        **called_in_json(ticket.performance_id, ticket.seat_no),
         "status": ticket.status,
         "code": ticket.code,
         "price": ticket.price,

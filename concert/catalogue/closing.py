@@ -16,7 +16,7 @@ SELECT id, sales_close_at FROM performances
 WHERE id = ANY (%s::bigint[]) AND sales_open_at < statement_timestamp() AND sales_close_at > statement_timestamp()
 ORDER BY id FOR UPDATE"""
 CLOSE = """
-UPDATE performances SET sales_close_at = statement_timestamp() WHERE id = ANY (%s::bigint[])
+UPDATE performances SET sales_close_at = statement_timestamp(), version = version + 1 WHERE id = ANY (%s::bigint[])
 RETURNING id, sales_close_at"""
 
 

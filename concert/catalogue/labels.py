@@ -34,11 +34,15 @@ def plan_of_performance(performance: Performance) -> Plan | None:
     return None if performance.hall_id is None else halls.plan_of(performance.hall_id)
 
 
-def layout_of_performance(performance: Performance) -> Layout:
-    """The same as choosing seats sees it; of the usual hall, too."""
+def layout_of_performance(performance: Performance, seats: int | None = None) -> Layout:
+    """The same as choosing seats sees it; of the usual hall, too.
+
+    ``seats`` is how many there are where that has been read just now: the usual hall may have been
+    enlarged since the performance was read.
+    """
     if performance.hall_id is not None:
         return halls.layout_of_hall(performance.hall_id)
-    return usual_layout(performance.capacity)
+    return usual_layout(seats or performance.capacity, performance.row_seats)
 
 
 def category_prices(performance: Performance) -> dict[str, int] | None:
@@ -94,9 +98,9 @@ def _begun(label: str) -> str:
 
 
 @lru_cache(maxsize=256)
-def usual_layout(capacity: int) -> Layout:
+def usual_layout(capacity: int, row_seats: int | None = None) -> Layout:
     """Rows of one length from the stage back, about the middle; the last takes what is left."""
-    rows = rows_of(capacity)
+    rows = rows_of(capacity, row_seats)
     middle = (len(rows[0].seat_nos) - 1) / 2
     return Layout(
         tuple(row.seat_nos for row in rows),

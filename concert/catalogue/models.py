@@ -17,8 +17,10 @@ from sqlalchemy import (
     Integer,
     SmallInteger,
     String,
+    Text,
     UniqueConstraint,
     Uuid,
+    false,
     func,
     text,
 )
@@ -30,10 +32,15 @@ from concert.ground.database import Base
 LARGEST_CAPACITY = 20_000
 HIGHEST_PRICE = 10_000_000
 LONGEST_TITLE = 200
+MOST_SEATS_A_PERSON = 100
 
 
 class Concert(Base):
-    """What is played; it belongs to one waiting room."""
+    """What is played; it belongs to one waiting room.
+
+    A ``draft`` is for staff to see. ``version`` counts the changes. ``entry_minutes`` is how long
+    before each date people are let into the house.
+    """
 
     __tablename__ = "concerts"
 
@@ -42,10 +49,22 @@ class Concert(Base):
     venue: Mapped[str] = mapped_column(String(LONGEST_TITLE))
     room_slug: Mapped[str] = mapped_column(ForeignKey("rooms.slug"), index=True)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    description: Mapped[str] = mapped_column(Text, server_default="")
+    artist: Mapped[str] = mapped_column(String(LONGEST_TITLE), server_default="")
+    age_limit: Mapped[int | None] = mapped_column(SmallInteger)
+    running_minutes: Mapped[int | None] = mapped_column(SmallInteger)
+    entry_minutes: Mapped[int | None] = mapped_column(SmallInteger)
+    draft: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    version: Mapped[int] = mapped_column(Integer, server_default="1")
 
 
 class Performance(Base):
-    """One date of a concert. ``date`` is the day of ``starts_at`` where it is played."""
+    """One date of a concert. ``date`` is the day of ``starts_at`` where it is played.
+
+    A ``draft`` is for staff to see, as is every date of a concert that is one. ``seat_limit`` is how
+    many seats of it one user may have; None: as many as of any. Until ``returns_until`` its
+    tickets may be given back; None: they may not.
+    """
 
     __tablename__ = "performances"
     __table_args__ = (
@@ -55,6 +74,9 @@ class Performance(Base):
         CheckConstraint("sales_open_at < sales_close_at", name="sales_period_in_order"),
         CheckConstraint("lone_seats IN ('off', 'advise', 'refuse')", name="lone_seats_known"),
         CheckConstraint("(hall_id IS NULL) = (category_prices IS NULL)", name="hall_has_prices"),
+        CheckConstraint(
+            f"seat_limit BETWEEN 1 AND {MOST_SEATS_A_PERSON}", name="seat_limit_in_range"
+        ),
         CheckConstraint(
             "cancelled_at IS NULL OR sales_close_at <= cancelled_at", name="cancelled_is_closed"
         ),
@@ -68,6 +90,12 @@ class Performance(Base):
     capacity: Mapped[int] = mapped_column(Integer)
     sales_open_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     sales_close_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    seat_limit: Mapped[int | None] = mapped_column(SmallInteger)
+    # How many seats a row has, where the house was enlarged after somebody had a seat: a seat that
+    # somebody has stays where it is. None: as many as suit the capacity.
+    row_seats: Mapped[int | None] = mapped_column(SmallInteger)
+    draft: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    version: Mapped[int] = mapped_column(Integer, server_default="1")
     # Where the seats are, and what each of its categories costs; the usual hall has no plan.
     hall_id: Mapped[int | None] = mapped_column(ForeignKey("halls.id"))
     category_prices: Mapped[list[int] | None] = mapped_column(ARRAY(Integer))

@@ -28,9 +28,12 @@ def row_length(capacity: int) -> int:
     return max(SHORTEST_ROW, min(LONGEST_ROW, even))
 
 
-def rows_of(capacity: int) -> list[Row]:
-    """The rows of a house, the one next to the stage first."""
-    length = row_length(capacity)
+def rows_of(capacity: int, row_seats: int | None = None) -> list[Row]:
+    """The rows of a house, the one next to the stage first.
+
+    ``row_seats`` is how many a full row has; None: as many as suit the capacity.
+    """
+    length = row_seats or row_length(capacity)
     starts = range(1, capacity + 1, length)
     return [
         Row(row_label(index), range(start, min(start + length, capacity + 1)))
@@ -48,6 +51,9 @@ def row_label(index: int) -> str:
     return label
 
 
-def row_of(seat_no: int, capacity: int) -> Row:
-    """The row in which a seat stands."""
-    return rows_of(capacity)[(seat_no - 1) // row_length(capacity)]
+def row_of(seat_no: int, capacity: int, row_seats: int | None = None) -> Row:
+    """The row in which a seat stands, though the house may have been enlarged since it was read."""
+    length = row_seats or row_length(capacity)
+    index = (seat_no - 1) // length
+    start = index * length + 1
+    return Row(row_label(index), range(start, min(start + length, max(capacity, seat_no) + 1)))

@@ -22,6 +22,7 @@ import structlog
 from flask import Flask
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool, PoolTimeout
 from sqlalchemy import MetaData, NullPool
@@ -175,6 +176,8 @@ class Database:
     pool: ConnectionPool[Connection]
     outage: Outage
     shares_sessions: bool = False
+    # Whether only a server that takes writes will do, as DATABASE_URL may say.
+    wants_writes: bool = False
     looked_anew_at: float = 0.0
     equip: Callable[[Connection], None] | None = None
 
@@ -233,7 +236,9 @@ def init_database(app: Flask, settings: Settings) -> None:
         },
         name="concert",
     )
-    database = keep(app, Database(pool, outage, shares_sessions))
+    wanted = conninfo_to_dict(settings.database_url).get("target_session_attrs")
+    wants_writes = wanted in ("read-write", "primary")
+    database = keep(app, Database(pool, outage, shares_sessions, wants_writes))
     app.config["SQLALCHEMY_DATABASE_URI"] = "postgresql+psycopg://"
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {
         "creator": lambda: _checkout_for_sqlalchemy(database),
@@ -258,7 +263,6 @@ def connection() -> Iterator[Connection]:
             yield link
         except psycopg.errors.ReadOnlySqlTransaction:
             link.pgconn.finish()
-            database.look_anew()
             raise
         finally:
             # It rolls back what an error has left unfinished. The pool's own context manager
@@ -322,13 +326,26 @@ def unavailable_on_failure() -> Iterator[None]:
             "A value is out of range, or has a character in it that none may have."
         ) from error
     except (psycopg.OperationalError, psycopg.InterfaceError, *REFUSALS) as error:
+        _look_anew_after(error)
         raise Unavailable("The database") from error
     except (OperationalError, InterfaceError) as error:
         raise Unavailable("The database") from error
     except DBAPIError as error:
         if error.connection_invalidated or isinstance(error.orig, REFUSALS):
+            _look_anew_after(error.orig)
             raise Unavailable("The database") from error
         raise
+
+
+def _look_anew_after(error: BaseException | None) -> None:
+    if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
+        part(Database).look_anew()
+
+
+def _takes_writes(link: Connection) -> bool:
+    """Whether its server did so when it last answered: PostgreSQL says by itself when that changes."""
+    status = link.pgconn.parameter_status
+    return status(b"in_hot_standby") != b"on" and status(b"default_transaction_read_only") != b"on"
 
 
 def _checked_out(database: Database) -> Connection:
@@ -347,7 +364,7 @@ def _checked_out(database: Database) -> Connection:
         link = _from_pool(pool, allowed, outage)
         poller = select.poll()
         poller.register(link.fileno(), select.POLLIN | select.POLLHUP | select.POLLERR)
-        if poller.poll(0):
+        if poller.poll(0) or (database.wants_writes and not _takes_writes(link)):
             link.pgconn.finish()
             pool.putconn(link)
             continue

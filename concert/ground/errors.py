@@ -293,6 +293,64 @@ class ChangedMeanwhile(DomainError):
     title = "Somebody else has changed this meanwhile"
 
 
+class EditConflict(DomainError):
+    """Somebody else has changed it since it was read; ``version`` is the newest."""
+
+    code = "edit_conflict"
+    status = 409
+    title = "It was changed meanwhile"
+
+    def __init__(self, version: int) -> None:
+        super().__init__(
+            f"Somebody else has changed it meanwhile; it is at version {version} now. Nothing was changed."
+        )
+        self.version = version
+
+
+class TicketsUndecided(DomainError):
+    """A date with ``tickets`` sold seats is to be moved, and nobody has said what becomes of them."""
+
+    code = "tickets_undecided"
+    status = 409
+    title = "Say what becomes of the tickets"
+
+    def __init__(self, tickets: int) -> None:
+        super().__init__(
+            f"{tickets} seats of this date are sold. Say with `tickets` whether they are kept, or may be "
+            "returned, and then until when (`returns_until`). Nothing was changed."
+        )
+        self.tickets = tickets
+
+
+class SeatsInUse(DomainError):
+    """``seat_nos`` are seats that somebody has, among those that were to be taken away."""
+
+    code = "seats_in_use"
+    status = 409
+    title = "Somebody has these seats"
+
+    def __init__(self, seat_nos: Sequence[int]) -> None:
+        named = ", ".join(str(number) for number in seat_nos[:10])
+        super().__init__(
+            f"Seats are taken away from the end, and only free ones; of these somebody has {named}"
+            f"{' and more' if len(seat_nos) > 10 else ''}. Nothing was changed."
+        )
+        self.seat_nos = tuple(seat_nos)
+
+
+class HasSales(DomainError):
+    """``sold`` and ``held`` seats of it are somebody's, so it cannot become what was asked."""
+
+    code = "has_sales"
+    status = 409
+    title = "Seats of it are sold or held"
+
+    def __init__(self, what: str, sold: int, held: int) -> None:
+        super().__init__(f"{what} {sold} seats are sold and {held} held. Nothing was changed.")
+        self.sold = sold
+        self.held = held
+
+
 class IdempotencyConflict(DomainError):
     code = "idempotency_conflict"
     status = 409

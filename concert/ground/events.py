@@ -85,6 +85,13 @@ def publish_closed(performance_id: int) -> None:
     _publish(performance_channel(performance_id), "closed", {})
 
 
+def publish_corrected(performance_id: int, price: int, capacity: int) -> None:
+    """Tell that a performance is another one now: what its free seats cost, and how many it has."""
+    _hear(performance_id)
+    fact: dict[str, object] = {"price": price, "capacity": capacity}
+    _publish(performance_channel(performance_id), "corrected", fact)
+
+
 def publish_room(slug: str, admitted: int) -> None:
     """Tell that people were let into a room, so that those behind them have moved up."""
     _publish(ROOMS, "moved", {"room": slug, "admitted": admitted})
@@ -100,7 +107,9 @@ def understood(message: bytes) -> tuple[str, dict[str, Any]]:
         case {"type": "seats", "data": {"seats": list(seat_nos), "state": str()} as fact}:
             if all(isinstance(seat_no, int) for seat_no in seat_nos):
                 return "seats", fact
-        case {"type": str(kind), "data": dict(fact)} if kind != "seats":
+        case {"type": "corrected", "data": {"price": int(), "capacity": int()} as fact}:
+            return "corrected", fact
+        case {"type": str(kind), "data": dict(fact)} if kind not in ("seats", "corrected"):
             return kind, fact
     raise ValueError("It is no fact as they are told here.")
 

@@ -15,6 +15,7 @@ from concert.ground.events import understood
 from concert.ground.mailbox import RETRY_SECONDS, Mailbox, Post
 from concert.ground.parts import keep, part
 from concert.ground.redis_client import new_client
+from concert.ground.redis_cluster import ClusterEar
 from concert.ground.settings import Settings
 from concert.ground.streams import OpenStreams
 
@@ -101,7 +102,7 @@ class Fanout(Post[Listener]):
                 stands.set()
 
     def _serve(self) -> None:
-        with new_client(self._url, socket_timeout=None) as client, client.pubsub() as pubsub:
+        with _listening(self._url) as pubsub:
             heard: set[str] = set()
             while True:
                 with self._lock:
@@ -155,6 +156,16 @@ class Fanout(Post[Listener]):
         for listener in listeners:
             if not listener.put(fact):
                 self.remove(listener)
+
+
+@contextmanager
+def _listening(url: str) -> Iterator[Any]:
+    if "+cluster:" in url:
+        with ClusterEar(url) as ear:
+            yield ear
+    else:
+        with new_client(url, socket_timeout=None) as client, client.pubsub() as pubsub:
+            yield pubsub
 
 
 def init_fanout(app: Flask, settings: Settings) -> None:

@@ -57,6 +57,11 @@ ERRORS: dict[str, type[exceptions.RedisError]] = {
     "TRYAGAIN": exceptions.TryAgainError,
     "WRONGPASS": exceptions.AuthenticationError,
 }
+# A server of a cluster says where the key is; these read that by themselves.
+ELSEWHERE: dict[str, type[exceptions.AskError]] = {
+    "MOVED": exceptions.MovedError,
+    "ASK": exceptions.AskError,
+}
 FULL = "ERR max number of clients reached"
 
 
@@ -307,7 +312,10 @@ def error_of(message: str) -> exceptions.RedisError:
     """The error that Redis has answered with."""
     if message == FULL:
         return exceptions.ConnectionError(message)
-    return ERRORS.get(message.partition(" ")[0], exceptions.ResponseError)(message)
+    kind, _, where = message.partition(" ")
+    if kind in ELSEWHERE:
+        return ELSEWHERE[kind](where)
+    return ERRORS.get(kind, exceptions.ResponseError)(message)
 
 
 def _context(options: dict[str, Any]) -> ssl.SSLContext:

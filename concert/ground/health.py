@@ -14,6 +14,7 @@ from concert.ground.bouncer import HAS_LIMITS
 from concert.ground.budget import within
 from concert.ground.database import Database, connection
 from concert.ground.errors import Unavailable
+from concert.ground.keys import WRITTEN_AT
 from concert.ground.parts import part
 from concert.ground.redis_client import redis, unavailable_on_failure
 from concert.ground.streams import OpenStreams
@@ -23,7 +24,6 @@ health = Blueprint("health", __name__)
 
 # An answer within two seconds, whatever hangs.
 CHECK_SECONDS = 1.5
-WRITTEN_AT = "concert:written_at"
 HAS_REVISION = "SELECT to_regclass('alembic_version') IS NOT NULL"
 READ_REVISION = "SELECT version_num FROM alembic_version"
 # A real write: a server that is read-only or has no room says so. Whoever migrates keeps the row.

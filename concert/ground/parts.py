@@ -9,9 +9,9 @@ from flask import Flask, current_app
 Part = TypeVar("Part")
 
 
-def keep(app: Flask, part: Part) -> Part:
-    """Make ``part`` the app's one part of its class, in place of any before it."""
-    app.extensions[_name(type(part))] = part
+def keep(app: Flask, part: Part, kind: type | None = None) -> Part:
+    """Make ``part`` the app's one part of its class, or of ``kind``, in place of any before it."""
+    app.extensions[_name(kind or type(part))] = part
     return part
 
 

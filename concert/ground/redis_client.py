@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty
 from typing import Any
@@ -151,6 +152,24 @@ class Client(Redis):
         self._at_hand: deque[Any] = deque()
         self._pool: Pool = self.connection_pool  # type: ignore[assignment]  # always made by new_client
         self.fast: FastRedis | None = None
+        self.address = ""
+
+    @property
+    def speaks_in_scripts(self) -> bool:
+        """Whether a script may publish what its verb has changed."""
+        return True
+
+    def servers(self) -> Sequence[Client]:
+        """A client for each server; this one is the only one."""
+        return (self,)
+
+    def server_of(self, key: str) -> Client:
+        """The client of the server that has a key."""
+        return self
+
+    def outages(self) -> list[Outage]:
+        """What is known of each server's silence."""
+        return [self._pool.outage]
 
     def ask(self, *command: str | bytes | float) -> Any:
         """Send a command whose answer is taken as it comes (EVALSHA, PUBLISH); the short way, if there is one.
@@ -298,13 +317,29 @@ class Client(Redis):
 
 def init_redis(app: Flask, settings: Settings) -> None:
     """Attach the client to the app. Nothing connects before the first command."""
-    client = new_client(settings.redis_url)
-    client.fast = FastRedis.for_url(settings.redis_url)
-    keep(app, client)
+    client = keep(app, new_client(settings.redis_url), Client)
+    apart = settings.jobs_redis_url not in ("", settings.redis_url)
+    keep(app, Jobs(new_client(settings.jobs_redis_url) if apart else client))
+
+
+@dataclass(slots=True)
+class Jobs:
+    """The client of the Redis that has the jobs, which may be another one than the rooms'."""
+
+    client: Client
 
 
 def new_client(url: str, *, socket_timeout: float | None = LONGEST_WAIT_SECONDS) -> Client:
-    """A client that speaks bytes; without a ``socket_timeout`` it waits for messages for ever."""
+    """A client that speaks bytes, for a server, a cluster or what Sentinel knows."""
+    if "+" in url.partition("://")[0]:
+        from concert.ground.redis_cluster import ClusterClient  # it builds on this module
+
+        return ClusterClient(url, socket_timeout=socket_timeout)
+    return one_server(url, socket_timeout=socket_timeout)
+
+
+def one_server(url: str, *, socket_timeout: float | None = LONGEST_WAIT_SECONDS) -> Client:
+    """A client of one server; without a ``socket_timeout`` it waits for messages for ever."""
     # Bounded: thousands of streams that begin at once would overrun the server's backlog.
     pool = Pool.from_url(
         url,
@@ -315,12 +350,21 @@ def new_client(url: str, *, socket_timeout: float | None = LONGEST_WAIT_SECONDS)
         protocol=2,
         driver_info=None,
     )
-    return Client(connection_pool=pool)
+    client = Client(connection_pool=pool)
+    client.address = url
+    if socket_timeout is not None:
+        client.fast = FastRedis.for_url(url)
+    return client
 
 
 def redis() -> Client:
-    """The current app's client."""
+    """The current app's client of the Redis that has the rooms."""
     return part(Client)
+
+
+def jobs_redis() -> Client:
+    """The current app's client of the Redis that has the jobs: one server."""
+    return part(Jobs).client
 
 
 def seconds_left() -> float:

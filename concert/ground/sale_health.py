@@ -14,16 +14,14 @@ from rq.defaults import DEFAULT_CRON_JOB_HISTORY_TTL
 from concert.ground.budget import within
 from concert.ground.errors import Unavailable
 from concert.ground.health import CHECK_SECONDS
-from concert.ground.redis_client import redis, unavailable_on_failure
+from concert.ground.keys import LAPSED_HOLDS, TICKED_AT
+from concert.ground.redis_client import jobs_redis, unavailable_on_failure
 
 sale_health = Blueprint("sale_health", __name__)
 
 LONGEST_SILENCE_SECONDS = 10.0
 TICK = "concert.jobs.ticks.admit_everywhere"
-TICKED_AT = "concert:ticked_at"
 TICK_KEPT_SECONDS = 86_400
-# Jobs have no address to be asked at, so what they count is kept here.
-LAPSED_HOLDS = "concert:lapsed_holds"
 # Both keys are written anew at every tick, with a time to live, so what is left of that says how
 # long ago it was. Redis alone counts it: the clock of a host may be two minutes off.
 KEPT = {
@@ -61,7 +59,7 @@ def note_tick() -> None:
         Unavailable: Redis cannot be reached.
     """
     with unavailable_on_failure():
-        redis().set(TICKED_AT, 1, ex=TICK_KEPT_SECONDS)
+        jobs_redis().set(TICKED_AT, 1, ex=TICK_KEPT_SECONDS)
 
 
 def note_lapsed(holds: int) -> None:
@@ -71,7 +69,7 @@ def note_lapsed(holds: int) -> None:
         Unavailable: Redis cannot be reached.
     """
     with unavailable_on_failure():
-        redis().incrby(LAPSED_HOLDS, holds)
+        jobs_redis().incrby(LAPSED_HOLDS, holds)
 
 
 def silences_of_the_sale() -> tuple[float, dict[str, float | None]]:
@@ -81,7 +79,7 @@ def silences_of_the_sale() -> tuple[float, dict[str, float | None]]:
         Unavailable: Redis cannot be reached.
     """
     with unavailable_on_failure():
-        pipeline = redis().pipeline(transaction=False)
+        pipeline = jobs_redis().pipeline(transaction=False)
         pipeline.time()
         for key, _ in KEPT.values():
             pipeline.pttl(key)

@@ -11,6 +11,9 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+ONE_SERVER = ("redis://", "rediss://", "unix://")
+SEVERAL_SERVERS = ("redis+cluster://", "rediss+cluster://", "redis+sentinel://")
+
 
 class SettingsError(Exception):
     """The environment is incomplete or wrong; the message names each variable."""
@@ -25,6 +28,7 @@ class Settings(BaseSettings):
     database_url: str = Field("", alias="DATABASE_URL")
     migration_database_url: str = Field("", alias="MIGRATION_DATABASE_URL")
     redis_url: str = Field("", alias="REDIS_URL")
+    jobs_redis_url: str = Field("", alias="JOBS_REDIS_URL")
     host: str = Field("127.0.0.1", alias="HOST")
     port: int = Field(8000, alias="PORT", ge=1, le=65535)
     env: Literal["local", "production"] = Field("local", alias="CONCERT_ENV")
@@ -41,6 +45,7 @@ class Settings(BaseSettings):
 
     # Staff.
     public_url: str = Field("", alias="CONCERT_PUBLIC_URL")
+    appeal_address: str = Field("", alias="CONCERT_APPEAL_ADDRESS", max_length=200)
     staff_link_minutes: int = Field(15, alias="CONCERT_STAFF_LINK_MINUTES", ge=1, le=1440)
     staff_session_hours: int = Field(12, alias="CONCERT_STAFF_SESSION_HOURS", ge=1, le=24 * 30)
     staff_idle_minutes: int = Field(120, alias="CONCERT_STAFF_IDLE_MINUTES", ge=1, le=24 * 60)
@@ -113,7 +118,17 @@ class Settings(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _is_redis(cls, url: str) -> str:
-        if url and not url.startswith(("redis://", "rediss://", "unix://")):
+        if url and not url.startswith((*ONE_SERVER, *SEVERAL_SERVERS)):
+            raise ValueError(
+                "must start with redis://, rediss:// or unix://, "
+                "or with redis+cluster:// or redis+sentinel://"
+            )
+        return url
+
+    @field_validator("jobs_redis_url")
+    @classmethod
+    def _is_one_redis(cls, url: str) -> str:
+        if url and not url.startswith(ONE_SERVER):
             raise ValueError("must start with redis://, rediss:// or unix://")
         return url
 
@@ -134,6 +149,14 @@ class Settings(BaseSettings):
         return name
 
     @model_validator(mode="after")
+    def _jobs_have_a_server(self) -> Settings:
+        if self.redis_url.startswith(SEVERAL_SERVERS) and not self.jobs_redis_url:
+            raise ValueError(
+                "JOBS_REDIS_URL must be set where REDIS_URL is a cluster: jobs need one server"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _production_has_secrets(self) -> Settings:
         if self.env == "production":
             required = {
@@ -148,6 +171,11 @@ class Settings(BaseSettings):
             if len(self.organiser_key) < 16:
                 raise ValueError("CONCERT_ORGANISER_KEY needs at least 16 characters")
         return self
+
+    @property
+    def url_of_jobs(self) -> str:
+        """The Redis of the jobs: the rooms', unless another one is named."""
+        return self.jobs_redis_url or self.redis_url
 
     @cached_property
     def zone(self) -> ZoneInfo:

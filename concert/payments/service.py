@@ -289,8 +289,13 @@ def payments_of(user_id: UUID) -> list[Payment]:
 def differing_seats(first: int = 0, last: int = 2**63 - 1) -> list[dict[str, object]]:
     """The seats that contradict their reservations and payments, of performances in this order of ids."""
     with upkeep_connection() as link:
-        rows = link.execute(queries.DIFFERING_SEATS, {"first": first, "last": last}).fetchall()
+        rows = read_differing_seats(link, first, last)
     return [{"performance_id": row[0], "seat_no": row[1], "difference": row[2]} for row in rows]
+
+
+def read_differing_seats(link: Connection, first: int, last: int) -> Sequence[tuple[Any, ...]]:
+    """The same on somebody's connection: performance, seat, and how it differs."""
+    return link.execute(queries.DIFFERING_SEATS, {"first": first, "last": last}).fetchall()
 
 
 def _pay(

@@ -13,10 +13,14 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from concert.ground.database import Connection, array
-from concert.ground.errors import BadRequest, RefundNotPossible
+from concert.ground.errors import BadRequest, NotYours, RefundNotPossible
 from concert.payments.service import Cause
 from concert.refunds import queries
+from concert.tickets.service import Voided, void_tickets
 from concert.wallet.models import HIGHEST_BALANCE
+
+# How often tickets are looked for that are being handed on at this moment.
+MOST_LOOKS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,20 +92,31 @@ def some_of(paid: Paid, wanted: Collection[int] | None) -> Paid:
 
 
 def give_back(
-    link: Connection, given: Sequence[Paid], cause: Cause, reason: str | None
+    link: Connection,
+    given: Sequence[Paid],
+    cause: Cause,
+    reason: str | None,
+    *,
+    owner: UUID | None = None,
 ) -> list[GivenBack]:
     """Give these seats back: their money to the wallets of their owners, and they are free again.
 
-    It is a part of the caller's transaction, which has their reservations locked. Either all of it
-    can be done, or nothing may be kept of it.
+    It is a part of the caller's transaction, which has their reservations locked; they are of one
+    performance. Either all of it can be done, or nothing may be kept of it. ``owner`` is whose the
+    seats have to be, with nobody inside on their tickets.
 
     Raises:
-        RefundNotPossible: a seat is not sold to its reservation, or a wallet would hold too much.
+        NotYours: a seat is not the owner's.
+        RefundNotPossible: a seat is not sold to its reservation, its ticket was used where there is an
+            owner to ask that of, or a wallet would hold too much.
     """
     if not given:
         return []
     _lock_seats(link, given)
-    refunds = _by_owner(link, given)
+    voided = _void(link, given, reason or "")
+    if owner is not None:
+        _require_unused(voided, owner)
+    refunds = _by_owner(given, voided)
     balances = _raise_balances(link, refunds)
     made = _with_balances(refunds, balances)
     _write(link, made, cause, reason)
@@ -122,13 +137,47 @@ def _lock_seats(link: Connection, given: Sequence[Paid]) -> None:
         )
 
 
-def _by_owner(link: Connection, given: Sequence[Paid]) -> list[GivenBack]:
-    """A refund for each payment and owner, in the order of the owners."""
+def _void(link: Connection, given: Sequence[Paid], reason: str) -> list[Voided]:
+    """Make the tickets of these seats void.
+
+    Whoever took one over a moment ago has a new ticket, which a statement that waited for the one
+    before does not see yet; so it is looked for again.
+    """
+    missing = {seat_no for one in given for seat_no, _ in one.seats}
+    voided: list[Voided] = []
+    for _again in range(MOST_LOOKS):
+        found = void_tickets(
+            link,
+            performance_id=given[0].performance_id,
+            seat_nos=sorted(missing),
+            reason=reason,
+        )
+        voided += found
+        missing -= {one.seat_no for one in found}
+        if not missing:
+            break
+    return voided
+
+
+def _require_unused(voided: Sequence[Voided], owner: UUID) -> None:
+    if not voided or any(one.user_id != owner for one in voided):
+        raise NotYours("This seat is somebody else's.")
+    if any(one.was == "used" for one in voided):
+        raise RefundNotPossible("used", "Somebody has entered with this ticket.")
+
+
+def _by_owner(given: Sequence[Paid], voided: Sequence[Voided]) -> list[GivenBack]:
+    """A refund for each payment and owner, in the order of the owners.
+
+    Whoever took a ticket over has paid for it, so the money is theirs.
+    """
     found: dict[tuple[UUID, UUID], list[tuple[int, int]]] = {}
     about = {one.payment_id: one for one in given}
+    owners = {(one.payment_id, one.seat_no): one.user_id for one in voided}
     for one in given:
         for seat in one.seats:
-            found.setdefault((one.user_id, one.payment_id), []).append(seat)
+            owner = owners.get((one.payment_id, seat[0]), one.user_id)
+            found.setdefault((owner, one.payment_id), []).append(seat)
     return [
         GivenBack(uuid4(), payment_id, about[payment_id].performance_id, owner, tuple(seats), 0)
         for (owner, payment_id), seats in sorted(found.items())

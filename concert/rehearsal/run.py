@@ -100,8 +100,12 @@ def rehearse(plan: Plan, service: Service, say: Callable[[str], None]) -> Outcom
 
 
 @contextlib.contextmanager
-def local_service(plan: Plan, say: Callable[[str], None]) -> Iterator[Service]:
+def local_service(
+    plan: Plan, say: Callable[[str], None], *, on_a_cluster: bool = False
+) -> Iterator[Service]:
     """The whole service on this machine, on servers and with data of its own, gone afterwards.
+
+    ``on_a_cluster`` starts two of each process, behind a proxy, on a bouncer and a Redis Cluster.
 
     Raises:
         RehearsalError: it did not start; the message has the end of its log.
@@ -113,7 +117,7 @@ def local_service(plan: Plan, say: Callable[[str], None]) -> Iterator[Service]:
         kept = {
             name: value
             for name, value in os.environ.items()
-            if name not in ("DATABASE_URL", "REDIS_URL")
+            if not name.endswith(("DATABASE_URL", "REDIS_URL"))
         }
         environment = {
             **kept,
@@ -130,7 +134,7 @@ def local_service(plan: Plan, say: Callable[[str], None]) -> Iterator[Service]:
         say("Starting the service.")
         with log.open("wb") as output:
             process = launch(
-                [sys.executable, "-m", "concert.cli", "up"],
+                [sys.executable, "-m", "concert.cli", *(["cluster"] if on_a_cluster else []), "up"],
                 death_signal=signal.SIGTERM,
                 directory=ROOT,
                 environment=environment,

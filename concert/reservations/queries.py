@@ -92,6 +92,31 @@ WITH released AS (
 )
 SELECT performance_id, seat_nos, id FROM released"""
 
+# Give the seats of a performance's live reservations back, so many at a time, in the same order. What
+# is being paid at this moment is left. With each comes the room, and when the last of its user's other
+# holds there ends.
+RELEASE_OF_PERFORMANCE = """
+WITH released AS (
+    SELECT r.id, r.user_id, r.performance_id, r.seat_nos FROM reservations r
+    WHERE r.performance_id = %(performance)s AND r.status = 'held' AND r.held_until > statement_timestamp()
+    ORDER BY r.id LIMIT %(most)s FOR UPDATE SKIP LOCKED
+), locked AS (
+    SELECT s.performance_id, s.seat_no FROM seats s JOIN released r
+        ON s.performance_id = r.performance_id AND s.seat_no = ANY (r.seat_nos) AND s.reservation_id = r.id
+    WHERE s.sold_at IS NULL ORDER BY s.performance_id, s.seat_no FOR UPDATE OF s
+), freed AS (
+    UPDATE seats s SET reservation_id = NULL, held_until = NULL FROM locked l
+    WHERE s.performance_id = l.performance_id AND s.seat_no = l.seat_no
+), cancelled AS (
+    UPDATE reservations r SET status = 'cancelled' FROM released WHERE r.id = released.id
+)
+SELECT released.id, released.user_id, released.seat_nos, c.room_slug, (
+    SELECT max(o.held_until) FROM reservations o
+    JOIN performances q ON q.id = o.performance_id JOIN concerts k ON k.id = q.concert_id
+    WHERE o.user_id = released.user_id AND k.room_slug = c.room_slug AND o.performance_id <> p.id
+      AND o.status = 'held' AND o.held_until > statement_timestamp())
+FROM released JOIN performances p ON p.id = released.performance_id JOIN concerts c ON c.id = p.concert_id"""
+
 # When the last of a user's live holds behind a room ends.
 HOLDS_UNTIL = """
 SELECT max(r.held_until) FROM reservations r

@@ -192,7 +192,8 @@ def hold_seats(
     wanted = require_seats(performance, seat_nos)
     # Most ask for one seat. A key needs a transaction of its own.
     may_share = len(wanted) == 1 and attempt is None and token.room == room
-    if may_share and performance.lone_seats != "refuse":
+    is_usual = performance.lone_seats != "refuse" and performance.seat_limit is None
+    if may_share and is_usual:
         return _hold_with_others(token, performance, wanted)
     with _visit_for_a_hold(token, room) as visit:
         if performance.lone_seats == "refuse":
@@ -226,7 +227,7 @@ def hold_best_seats(
         And what :func:`hold_seats` raises.
     """
     limit("holds", token.user_id)
-    most = part(Settings).max_seats_per_user
+    most = seat_limit_of(performance)
     if not 1 <= count <= most:
         raise BadRequest(f"Choose 1 to {most} seats.")
     wish = Wish(
@@ -241,9 +242,10 @@ def hold_best_seats(
             _end_failed_hold(visit)
             return held
         for trial in range(MOST_TRIALS):
+            letters = _letters_now(performance)
             choices = best_choices(
-                layout_of_performance(performance),
-                _letters_now(performance),
+                layout_of_performance(performance, len(letters)),
+                letters,
                 wish,
                 most=MOST_CHOICES,
                 spare_singles=performance.lone_seats != "off",
@@ -268,9 +270,9 @@ def lone_seats_of(performance: Performance, seat_nos: Sequence[int], letters: st
     ``letters`` is the state of each seat. Nothing where other seats would leave some alone, too, or
     where some of these are not to be had anyway.
     """
-    if any(letters[seat_no - 1] != "a" for seat_no in seat_nos):
+    if max(seat_nos) > len(letters) or any(letters[seat_no - 1] != "a" for seat_no in seat_nos):
         return []
-    layout = layout_of_performance(performance)
+    layout = layout_of_performance(performance, len(letters))
     alone = left_alone(layout, letters, seat_nos, performance.released_seats)
     if alone and could_spare_singles(layout, letters, seat_nos, performance.released_seats):
         return alone
@@ -309,6 +311,38 @@ def release_reservation(user_id: UUID, reservation_id: UUID) -> None:
         waiting_room.end_hold(room, user_id, until[0] if until else None, len(seat_nos))
     except Unavailable:
         log.warning("visit_not_shortened", room=room)
+
+
+def release_all_of(performance_id: int) -> int:
+    """Give the seats of every live reservation of a performance back; returns how many there were.
+
+    For a date that is cancelled: its seats are for nobody, so the line is not told of them. What
+    somebody is paying at this moment stays.
+
+    Raises:
+        Unavailable: PostgreSQL cannot be reached.
+    """
+    released = 0
+    asked = {"performance": performance_id, "most": MOST_TIDIED_AT_ONCE}
+    while True:
+        with connection() as link:
+            rows = link.execute(queries.RELEASE_OF_PERFORMANCE, asked).fetchall()
+        for reservation_id, user_id, seat_nos, room, others_until in rows:
+            note_event(
+                "released",
+                user_id,
+                room=room,
+                performance=performance_id,
+                seats=seat_nos,
+                reservation=reservation_id,
+            )
+            try:
+                waiting_room.end_hold(room, user_id, others_until, 0)
+            except Unavailable:
+                log.warning("visit_not_shortened", room=room)
+        released += len(rows)
+        if len(rows) < MOST_TIDIED_AT_ONCE:
+            return released
 
 
 def leave_line(token: QueueToken) -> None:
@@ -392,16 +426,25 @@ def seat_letters(user_id: UUID | None, performance_ids: Sequence[int]) -> dict[i
     return dict(rows)
 
 
-def seat_prices(performance_id: int) -> tuple[int, ...]:
-    """What every seat costs (won), in number order, as this process read it lately."""
+def seat_prices(performance_id: int, count: int) -> tuple[int, ...]:
+    """What the first ``count`` seats cost (won), in number order, as this process read it lately.
+
+    Where seats have come to a performance since, they are read anew.
+    """
     remembered = part(RememberedPrices).by_performance
+    now = time.monotonic()
     found = remembered.get(performance_id)
-    if found is None or found[0] < time.monotonic():
+    if found is None or found[0] < now or len(found[1]) < count:
         with connection() as link:
             row = link.execute(queries.PRICES, (performance_id,)).fetchone()
-        found = (time.monotonic() + REMEMBERED_SECONDS, tuple((row and row[0]) or ()))
+        found = (now + REMEMBERED_SECONDS, tuple((row and row[0]) or ()))
         remembered[performance_id] = found
-    return found[1]
+    return found[1][:count]
+
+
+def seat_limit_of(performance: Performance) -> int:
+    """How many seats of a performance one user may have."""
+    return performance.seat_limit or part(Settings).max_seats_per_user
 
 
 def _letters_now(performance: Performance) -> str:
@@ -602,7 +645,7 @@ def _hold(
             "wanted": array(wanted),
             "reservation": made,
             "hold": settings.hold_seconds,
-            "limit": settings.max_seats_per_user,
+            "limit": seat_limit_of(performance),
             "together": together,
             "rehold": settings.rehold_seconds,
             "lapsed_limit": settings.max_lapsed_holds,
@@ -650,6 +693,8 @@ def _had_before(
         ).fetchone()
         if again is not None:
             return _reservation(again)
+    if outcome == "limit":
+        raise SeatLimit(seat_limit_of(performance))
     raise _refusal(outcome, wanted[:together], seats or (), held_until, held_at)
 
 
@@ -666,8 +711,6 @@ def _refusal(
         return UnknownUser()
     if outcome == "closed":
         return SalesNotOpen("This performance is not on sale now.")
-    if outcome == "limit":
-        return SeatLimit(settings.max_seats_per_user)
     if outcome == "lapsed":
         return TooManyLapsed(settings.max_lapsed_holds)
     if outcome == "too_soon":

@@ -64,14 +64,17 @@ class Voided:
 
 READ = """
 SELECT t.id, t.payment_id, p.concert_id, t.performance_id, t.seat_no, t.user_id, t.status, t.serial,
-    t.renewed_at, t.ended_at, t.reason, r.prices[array_position(r.seat_nos, t.seat_no)], y.paid_at, h.price
+    t.renewed_at, t.ended_at, t.reason, coalesce(r.prices[array_position(r.seat_nos, t.seat_no)],
+        (SELECT f.price FROM refunded_seats f WHERE f.payment_id = y.id AND f.seat_no = t.seat_no)), y.paid_at, h.price
 FROM tickets t JOIN payments y ON y.id = t.payment_id JOIN reservations r ON r.id = y.reservation_id
     JOIN performances p ON p.id = t.performance_id
     LEFT JOIN hand_ons h ON h.ticket_id = t.id AND h.new_ticket_id IS NULL AND t.status = 'valid'"""
-# Tickets have no index by payment, which every payment would have to write: its seats lead to them.
+# Tickets have no index by payment, which every payment would have to write: its seats lead to them. What
+# was given back of a payment has left its reservation.
 FROM_PAYMENTS = """
 FROM payments y JOIN reservations r ON r.id = y.reservation_id
-    JOIN tickets t ON t.performance_id = r.performance_id AND t.seat_no = ANY (r.seat_nos) AND t.payment_id = y.id"""
+    JOIN tickets t ON t.performance_id = r.performance_id AND t.payment_id = y.id AND t.seat_no = ANY (
+        r.seat_nos || ARRAY(SELECT f.seat_no FROM refunded_seats f WHERE f.payment_id = y.id))"""
 MINE = f"""
 WITH mine AS (
     SELECT t.id {FROM_PAYMENTS} WHERE y.user_id = %(user)s AND t.user_id = %(user)s

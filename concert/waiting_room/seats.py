@@ -24,14 +24,14 @@ Moved = Literal["taken", "given"]
 FACTS: tuple[Moved, ...] = ("taken", "given")
 
 # Of every room: whether it is in front of any date at all, and of any whose sale is open or to come; of
-# those dates the seats that are free, held and sold; the free ones that can be held now; and who
+# those dates, drafts left out, the seats that are free, held and sold; the free ones that can be held now; and who
 # holds any of them, until when. The tables are asked, so that all is one look at one moment; they
 # are written by the rooms above this one.
 COUNT = """
 WITH dates AS MATERIALIZED (
     SELECT c.room_slug, p.id, p.sales_open_at <= statement_timestamp() AS on_sale
     FROM concerts c JOIN performances p ON p.concert_id = c.id
-    WHERE p.sales_close_at > statement_timestamp()
+    WHERE p.sales_close_at > statement_timestamp() AND NOT p.draft AND NOT c.draft
       AND (%(room)s::varchar IS NULL OR c.room_slug = %(room)s)
 ), counted AS (
     SELECT s.performance_id, count(*) FILTER (WHERE s.sold_at IS NOT NULL) AS sold,
@@ -49,7 +49,8 @@ WITH dates AS MATERIALIZED (
     WHERE r.status = 'held' AND r.held_until > statement_timestamp() GROUP BY c.room_slug, r.user_id
 )
 SELECT r.slug,
-    EXISTS (SELECT 1 FROM performances p JOIN concerts c ON c.id = p.concert_id WHERE c.room_slug = r.slug),
+    EXISTS (SELECT 1 FROM performances p JOIN concerts c ON c.id = p.concert_id
+            WHERE c.room_slug = r.slug AND NOT p.draft AND NOT c.draft),
     b.room_slug IS NOT NULL, b.free::bigint, b.held::bigint, b.sold::bigint, b.bookable::bigint,
     ARRAY(SELECT h.user_id FROM holders h WHERE h.room_slug = r.slug ORDER BY h.user_id),
     ARRAY(SELECT (extract(epoch FROM h.held_until) * 1000)::bigint FROM holders h
@@ -166,12 +167,19 @@ def tell_moved(slug: str, kind: Moved, seats: int, takers: Sequence[Taker] = ())
     Raises:
         Unavailable: Redis cannot be reached; the next count makes it good.
     """
+    # In a cluster a channel may be another server's.
+    alone = not redis().speaks_in_scripts
     told = [
         part
         for user_id, until_ms, channel, message in takers
-        for part in (user_id.bytes, until_ms, channel, message)
+        for part in (user_id.bytes, until_ms, "" if alone else channel, message)
     ]
     MOVED.run(room_keys(slug), (kind, seats, *told))
+    if alone:
+        with unavailable_on_failure():
+            for one in takers:
+                if one.channel:
+                    redis().publish(one.channel, one.message)
 
 
 @lru_cache(maxsize=1024)

@@ -220,11 +220,16 @@ def balance_of(user_id: UUID, entries: int = 0) -> Balance:
 def differing_wallets(after: UUID = LEAST, until: UUID = GREATEST) -> list[dict[str, Any]]:
     """The wallets whose balance is not the sum of their entries, among users in this order of ids."""
     with upkeep_connection() as link:
-        rows = link.execute(DIFFERING, (after, until)).fetchall()
+        rows = read_differing_wallets(link, after, until)
     return [
         {"user_id": str(user_id), "balance": balance, "entries": entered}
         for user_id, balance, entered in rows
     ]
+
+
+def read_differing_wallets(link: Connection, after: UUID, until: UUID) -> Sequence[tuple[Any, ...]]:
+    """The same on somebody's connection: whose, the balance and the sum of its entries."""
+    return link.execute(DIFFERING, (after, until)).fetchall()
 
 
 def wallet_after(after: UUID, count: int) -> UUID | None:

@@ -12,13 +12,17 @@ from concert.web import (
     cockpit,
     covers,
     door,
+    entrance,
     formats,
     greeting,
     language,
     live,
     me,
+    money_back,
     organiser,
+    planning,
     reports,
+    returns,
     seats,
     shared,
     staff,
@@ -44,6 +48,10 @@ FEATURES = (
     organiser,
     cockpit,
     reports,
+    money_back,
+    returns,
+    entrance,
+    planning,
 )
 
 __all__ = ["answer_error", "register"]

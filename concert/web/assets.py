@@ -29,7 +29,12 @@ ICON = "img/icon.svg"
 SMALLEST_COMPRESSED = 400
 FOR_A_YEAR = "public, max-age=31536000, immutable"
 ASK_AGAIN = "public, no-cache"
-TYPES = {".js": "text/javascript", ".svg": "image/svg+xml", ".webp": "image/webp"}
+TYPES = {
+    ".js": "text/javascript",
+    ".svg": "image/svg+xml",
+    ".webp": "image/webp",
+    ".wasm": "application/wasm",
+}
 COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 
 files = Blueprint("static", __name__)

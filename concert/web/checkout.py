@@ -23,6 +23,7 @@ from concert.payments.service import (
     payment_of_reservation,
     top_up_and_pay,
 )
+from concert.refunds.search import refunds_to
 from concert.reservations.service import Reservation, release_reservation, reservation_of
 from concert.waiting_room.tokens import QueueToken
 from concert.wallet.service import balance_of
@@ -115,7 +116,11 @@ def _page(reservation: Reservation, *, refused: str = "", status: int = 200) -> 
         "missing": max(0, reservation.amount - balance),
         "map_url": map_url(concert, performance),
         "refused": refused,
+        "refunds": (),
     }
+    if reservation.status == "refunded":
+        payment = payment_of_reservation(reservation.user_id, reservation.reservation_id)
+        shown["refunds"] = refunds_to(reservation.user_id, payment.payment_id)
     part = request.args.get("part") == "checkout"
     template = "checkout/_checkout.html" if part else "checkout/page.html"
     return private(render(template, status, **shown))

@@ -19,10 +19,13 @@ from concert.ground.errors import (
     BadRequest,
     DomainError,
     Fault,
+    HasSales,
     InsufficientBalance,
     ReholdTooSoon,
     SeatLimit,
+    SeatsInUse,
     SeatTaken,
+    TicketsUndecided,
     TooManyLapsed,
     Unavailable,
     UnknownUser,
@@ -181,6 +184,11 @@ EXPLAINED: dict[str, Explained] = {
         _("The organiser does not allow it for this date, or its time is over."),
         ("tickets",),
     ),
+    "refund_not_possible": Explained(
+        _("The money cannot be given back"),
+        _("It was given back already, its time is over, or the wallet would hold too much."),
+        ("back", "tickets"),
+    ),
     "hold_expired": Explained(
         _("The time to pay is over"),
         _("Your seats were given back, and nothing was charged. You may choose again."),
@@ -211,6 +219,26 @@ EXPLAINED: dict[str, Explained] = {
         _(
             "It was changed meanwhile, so nothing was done now. Go back, look again, and decide anew."
         ),
+        ("back",),
+    ),
+    "edit_conflict": Explained(
+        _("Somebody else has changed this meanwhile"),
+        _("Nothing of yours was saved. Open the page again: it shows how it is now."),
+        ("back",),
+    ),
+    "tickets_undecided": Explained(
+        _("What becomes of the tickets?"),
+        _("%(tickets)s seats of this date are sold. Say whether the tickets may be returned."),
+        ("back",),
+    ),
+    "seats_in_use": Explained(
+        _("Somebody has these seats"),
+        _("Only free seats can be taken away, and from the end. Somebody has: %(seats)s."),
+        ("back",),
+    ),
+    "has_sales": Explained(
+        _("Seats of it are somebody's"),
+        _("Sold: %(sold)s, held: %(held)s. Close the sale or cancel the date instead."),
         ("back",),
     ),
     "idempotency_conflict": Explained(
@@ -285,8 +313,12 @@ def _explained_as(error: Exception, kind: type[DomainError]) -> str:
 def _variables(error: Exception) -> dict[str, str]:
     if isinstance(error, InsufficientBalance):
         return {"missing": won(error.missing)}
-    if isinstance(error, SeatTaken):
-        return {"seats": seat_list(error.seat_nos)}
+    if isinstance(error, SeatTaken | SeatsInUse):
+        return {"seats": seat_list(error.seat_nos[:10])}
+    if isinstance(error, TicketsUndecided):
+        return {"tickets": str(error.tickets)}
+    if isinstance(error, HasSales):
+        return {"sold": str(error.sold), "held": str(error.held)}
     if isinstance(error, SeatLimit | TooManyLapsed):
         return {"limit": str(error.limit)}
     if isinstance(error, ReholdTooSoon):

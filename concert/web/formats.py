@@ -50,6 +50,7 @@ def init_formats(app: Flask) -> None:
         seat_list,
     ):
         app.jinja_env.filters[one.__name__] = one
+    app.jinja_env.filters["from_iso"] = datetime.fromisoformat
     for other in (
         exactly,
         price,
@@ -251,7 +252,7 @@ def seat_name(seat_no: int, performance: Performance) -> str:
     """
     if performance.hall_id is not None:
         return seat_label(performance.hall_id, seat_no, language())
-    row = row_of(seat_no, performance.capacity)
+    row = row_of(seat_no, performance.capacity, performance.row_seats)
     place = seat_no - row.seat_nos.start + 1
     if place == seat_no:
         return str(_("Row %(row)s, seat %(seat)s", row=row.label, seat=place))
@@ -266,7 +267,7 @@ def seat_names(seat_nos: Iterable[int], performance: Performance) -> str:
         return seat_labels(performance.hall_id, seat_nos, language())
     rows: dict[str, list[str]] = {}
     for seat_no in seat_nos:
-        row = row_of(seat_no, performance.capacity)
+        row = row_of(seat_no, performance.capacity, performance.row_seats)
         rows.setdefault(row.label, []).append(str(seat_no - row.seat_nos.start + 1))
     return "; ".join(
         ngettext(

@@ -37,6 +37,8 @@ PAGE_OF_FORM: dict[str, tuple[str, tuple[str, ...]]] = {
     "staff_pages.enter": ("staff_pages.confirm", ()),
     "staff_pages.leave": ("staff_pages.show", ()),
     "staff_pages.end_session": ("staff_pages.show", ()),
+    "entrance.enter": ("entrance.scan", ("gate",)),
+    "entrance.undo": ("entrance.scan", ("gate",)),
     "organiser_pages.add_person": ("organiser_pages.people", ()),
     "organiser_pages.new_link": ("organiser_pages.people", ()),
     "organiser_pages.remove_person": ("organiser_pages.people", ()),

@@ -6,6 +6,7 @@ it streams it asks Redis alone, never PostgreSQL. Nothing of the request is kept
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -42,7 +43,7 @@ from concert.web.waiting_room import (
 
 pages = new_pages("live")
 
-RESYNC = encoded(("resync", "-"))
+RESYNC, CORRECTED = encoded(("resync", "-")), encoded(("corrected", "-"))
 # How many wholes and words are kept at a time.
 MOST_KEPT = 500
 # Stands in a whole where what is each one's own belongs. No page has such a character.
@@ -124,6 +125,11 @@ class SeatsTold:
 
     def __call__(self, fact: Fact) -> tuple[bytes, bool]:
         """What to say of a fact; it is never the last."""
+        if fact.kind == "corrected":
+            # Free seats cost something else, or there are more or fewer of them: the map is drawn anew.
+            told = {name: fact.data[name] for name in ("price", "capacity")}
+            self._performance = replace(self._performance, **told)
+            return CORRECTED, False
         if fact.kind != "seats":
             return RESYNC, False
         return seats_told(self._app, self._code, self._performance, self._user_id, fact), False

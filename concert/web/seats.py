@@ -35,7 +35,6 @@ from concert.ground.errors import (
 )
 from concert.ground.fanout import Fact
 from concert.ground.parts import part
-from concert.ground.settings import Settings
 from concert.ground.streams import encoded
 from concert.halls.best import nearest_free
 from concert.halls.plan import Plan
@@ -49,6 +48,7 @@ from concert.reservations.service import (
     hold_seats,
     lone_seats_of,
     reservations_of,
+    seat_limit_of,
     seat_prices,
 )
 from concert.reservations.snapshots import Reading, SeatSnapshots, seats_lately
@@ -214,7 +214,7 @@ def _page(
         "refused": refused,
         "alone": list(alone),
         "best_of": _best_of(performance, reading),
-        "limit": part(Settings).max_seats_per_user,
+        "limit": seat_limit_of(performance),
         "visit": visit,
         "map_url": map_url(concert, performance),
         **marks,
@@ -302,7 +302,10 @@ def _instead(
     letters = list(reading.letters)
     for seat_no in kept:
         letters[seat_no - 1] = "k"
-    return list(nearest_free(layout_of_performance(performance), "".join(letters), lost))
+    layout = layout_of_performance(performance, len(letters))
+    # A seat may have been taken away altogether.
+    here = [seat_no for seat_no in lost if seat_no <= len(letters)]
+    return list(nearest_free(layout, "".join(letters), here)) if here else []
 
 
 def _map(performance: Performance, reading: Reading, user_id: UUID, **marks: Any) -> Markup:
@@ -311,16 +314,17 @@ def _map(performance: Performance, reading: Reading, user_id: UUID, **marks: Any
     drawn: Markup | None = reading.shown.get(("map", language())) if is_anybodys else None
     if drawn is None:
         letters = reading.letters_for(user_id)
-        prices = seat_prices(performance.performance_id)
+        prices = seat_prices(performance.performance_id, len(letters))
         seats = {
             number: SeatState(number, price, SEAT_STATES[letter.lower()], letter.isupper())
-            for number, (letter, price) in enumerate(zip(letters, prices, strict=True), 1)
+            for number, (letter, price) in enumerate(zip(letters, prices, strict=False), 1)
         }
         drawn = Markup(
             render_template(
                 "seats/_map.html",
                 performance=performance,
-                rows=rows_of(performance.capacity),
+                # As many as there were when they were read: the house may have been enlarged since.
+                rows=rows_of(len(seats), performance.row_seats),
                 seats=seats,
                 counts={state: reading.letters.count(letter) for letter, state in STATES.items()},
                 **marks,

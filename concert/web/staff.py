@@ -15,7 +15,11 @@ from concert.web.staff_door import actor, caller, new_staff_pages, origin
 pages = new_staff_pages("staff_pages")
 
 # Where somebody begins who has just signed in.
-FIRST_PAGE = {"organiser": "organiser_pages.show"}
+FIRST_PAGE = {
+    "organiser": "organiser_pages.show",
+    "box-office": "money_pages.payments",
+    "door": "entrance.choose",
+}
 
 # What a browser says of itself, the more special word first: most of them claim to be others as well.
 BROWSERS = (

@@ -9,10 +9,10 @@ from __future__ import annotations
 from flask import Blueprint, Flask, Response, current_app, g, request
 
 from concert.ground.audit import Actor
-from concert.ground.errors import TokenExpired, TokenInvalid, TokenMissing
+from concert.ground.errors import RoleTooSmall, TokenExpired, TokenInvalid, TokenMissing
 from concert.ground.limits import network_of
 from concert.ground.signing import pseudonym
-from concert.staff.access import COOKIE, Caller, csrf_token_of, let_in, need_of
+from concert.staff.access import COOKIE, Caller, Need, Role, csrf_token_of, let_in, need_of
 from concert.staff.service import caller_of_session
 from concert.web.door import csrf, drop_staff_session, private, render
 
@@ -30,6 +30,19 @@ def new_staff_pages(name: str) -> Blueprint:
 def init_staff_door(app: Flask) -> None:
     """Tell every template who of the staff is asking, where that is known."""
     app.context_processor(_staff_context)
+
+
+def is_signed_in(role: Role) -> bool:
+    """Whether somebody with this role asks, on a page that is for anybody.
+
+    A link from elsewhere brings no session along, so this is so only within our own pages.
+    """
+    token = request.cookies.get(COOKIE, "")
+    try:
+        let_in(caller_of_session(token) if token else None, Need(role, keys=False))
+    except (TokenMissing, TokenInvalid, TokenExpired, RoleTooSmall):
+        return False
+    return True
 
 
 def caller() -> Caller:

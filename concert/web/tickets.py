@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from uuid import UUID
@@ -19,6 +19,8 @@ from concert.ground.parts import part
 from concert.ground.settings import Settings
 from concert.ground.signing import verify_code
 from concert.payments.service import payment_by_id
+from concert.planning.service import Change, changes_of, changes_since
+from concert.refunds.search import refunds_to
 from concert.tickets import handing_on, service
 from concert.tickets.codes import read_code
 from concert.tickets.service import Ticket
@@ -33,6 +35,7 @@ from concert.web.door import (
     user_or_new,
 )
 from concert.web.formats import seat_names
+from concert.web.staff_door import is_signed_in
 
 pages = new_pages("tickets")
 
@@ -46,6 +49,8 @@ class Visit:
     concert: Concert
     performance: Performance
     tickets: tuple[Ticket, ...]
+    # What of that was changed since they were bought.
+    changes: Sequence[Change] = ()
 
     @property
     def visit_id(self) -> UUID:
@@ -72,7 +77,7 @@ class Visit:
 def mine() -> Response:
     """What I own: the next concert first, then what is over."""
     user_id = current_user()
-    owned = list(_visits(service.tickets_of(user_id))) if user_id else []
+    owned = _told(list(_visits(service.tickets_of(user_id)))) if user_id else []
     owned.sort(key=lambda visit: visit.performance.starts_at)
     yesterday = datetime.now(UTC) - timedelta(hours=6)
     coming = [one for one in owned if one.performance.starts_at > yesterday and one.good]
@@ -83,12 +88,16 @@ def mine() -> Response:
 @pages.get("/tickets/<uuid:visit_id>")
 def show(visit_id: UUID) -> Response:
     """The tickets of one payment, or of one that was taken over: each with its code, for the door or paper."""
-    visit = _visit(service.bought_together(require_user(), visit_id))
+    [visit] = _told([_visit(service.bought_together(require_user(), visit_id))])
     drawn = {one.ticket_id: _drawn(one.code) for one in visit.good if one.code}
     until = visit.performance.returns_until
-    may_hand_on = until is not None and until > datetime.now(UTC)
     return render(
-        "tickets/ticket.html", visit=visit, drawn=drawn, may_hand_on=may_hand_on, until=until
+        "tickets/ticket.html",
+        visit=visit,
+        drawn=drawn,
+        may_hand_on=visit.performance.takes_returns(datetime.now(UTC)),
+        until=until,
+        refunds=refunds_to(visit.tickets[0].user_id, visit.visit_id),
     )
 
 
@@ -186,7 +195,15 @@ def verify(code: str) -> Response:
         ticket = service.ticket_by_id(read.ticket_id)
     except (TokenInvalid, NotFound):
         return _verify_old(code)
-    return render("tickets/verify.html", visit=_visit([ticket]), seat_nos=[read.seat_no])
+    at_the_door = is_signed_in("door")
+    response = render(
+        "tickets/verify.html",
+        visit=_visit([ticket]),
+        seat_nos=[read.seat_no],
+        ticket=ticket if at_the_door else None,
+        is_newest=read.serial == ticket.serial,
+    )
+    return private(response) if at_the_door else response
 
 
 def _verify_old(code: str) -> Response:
@@ -208,6 +225,20 @@ def _visits(tickets: Iterable[Ticket]) -> Iterable[Visit]:
     """Tickets by payment; those of one payment stand together."""
     for _payment, together in groupby(tickets, key=lambda one: one.payment_id):
         yield _visit(list(together))
+
+
+def _told(visits: Sequence[Visit]) -> list[Visit]:
+    """The same with what their owners are told of."""
+    changes = changes_of([one.performance.performance_id for one in visits])
+    return [
+        replace(
+            one,
+            changes=changes_since(
+                changes.get(one.performance.performance_id, ()), one.tickets[0].paid_at
+            ),
+        )
+        for one in visits
+    ]
 
 
 def _visit(tickets: list[Ticket]) -> Visit:

@@ -9,7 +9,7 @@ from typing import Any
 from flask import Response, request, url_for
 from flask_babel import gettext as _
 
-from concert.catalogue.service import Concert, concert_of, room_behind
+from concert.catalogue.service import Concert, concert_of, is_behind
 from concert.ground.errors import NotFound, TokenExpired, TokenInvalid
 from concert.reservations.service import leave_line
 from concert.waiting_room import service
@@ -243,14 +243,18 @@ def _place_or_none(token: QueueToken) -> Place | None:
 def concert_behind(slug: str) -> Concert | None:
     """The concert that the request names, if it is behind this room."""
     concert_id = concert_id_behind(slug)
-    return None if concert_id is None else concert_of(concert_id)
+    try:
+        return None if concert_id is None else concert_of(concert_id)
+    except NotFound:
+        # It was hidden a moment ago; whoever stands here stands here all the same.
+        return None
 
 
 def concert_id_behind(slug: str) -> int | None:
     """Its number alone, which costs PostgreSQL nothing once the process knows the concert."""
     named = request.values.get("concert", type=int)
     try:
-        return named if named is not None and room_behind(named) == slug else None
+        return named if named is not None and is_behind(named, slug) else None
     except NotFound:
         return None
 

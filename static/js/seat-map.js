@@ -145,6 +145,10 @@ changes.addEventListener("htmx:sse:after:connection", (event) => {
 changes.addEventListener("htmx:sse:before:message", () => (heardAt = Date.now()));
 changes.addEventListener("htmx:sse:after:message", () => update(true));
 changes.addEventListener("resync", look);
+// The organiser has corrected prices or the number of seats, which no letter tells.
+changes.addEventListener("corrected", () =>
+  htmx.ajax("GET", map.dataset.part, { target: "#map", swap: "innerMorph" }).then(() => update(true)),
+);
 
 // A silent stream is opened anew. While somebody looks, the map is compared now and then in any case.
 setInterval(() => {

@@ -22,7 +22,8 @@ TABLE = {
     "/v1/enqueues/events": {"get": 200},
     "/v1/enqueues/presence": {"put": 204},
     "/v1/concerts": {"get": 200, "post": 201},
-    "/v1/concerts/{concert_id}": {"get": 200},
+    "/v1/concerts/{concert_id}": {"get": 200, "patch": 200},
+    "/v1/concerts/{concert_id}/copies": {"post": 201},
     "/v1/concerts/{concert_id}/dates": {"get": 200, "post": 201},
     "/v1/concerts/{concert_id}/seats": {"get": 200},
     "/v1/concerts/{concert_id}/seats/{seat_no}/reservations": {"post": 200},
@@ -39,14 +40,27 @@ TABLE = {
     "/v1/concerts/{concert_id}/seats/{seat_no}/payments": {"post": 200},
     "/v1/payments": {"get": 200},
     "/v1/payments/{payment_id}": {"get": 200},
+    "/v1/performances/{performance_id}": {"patch": 200},
+    "/v1/performances/{performance_id}/copies": {"post": 201},
+    "/v1/planning": {"get": 200},
+    "/v1/planning/{concert_id}": {"get": 200},
     "/v1/performances/{performance_id}/sales": {"get": 200},
     "/v1/rooms": {"get": 200},
     "/v1/payments/{payment_id}/refunds": {"post": 201},
+    "/v1/payments/{payment_id}/seats/{seat_no}": {"delete": 200},
+    "/v1/performances/{performance_id}/returns": {"put": 200},
+    "/v1/users/{user_id}/payouts": {"post": 201},
+    "/v1/performances/{performance_id}/cancellation": {"get": 200, "post": 201},
     "/v1/tickets": {"get": 200},
     "/v1/tickets/keys": {"get": 200},
     "/v1/tickets/{ticket_id}": {"get": 200},
     "/v1/tickets/{ticket_id}/codes": {"post": 201},
     "/v1/tickets/{ticket_id}/links": {"post": 201, "delete": 204},
+    "/v1/entries": {"post": 200},
+    "/v1/entries/{entry_id}": {"delete": 204},
+    "/v1/performances/{performance_id}/entries": {"get": 200},
+    "/v1/performances/{performance_id}/door-list": {"get": 200},
+    "/v1/performances/{performance_id}/tickets": {"get": 200},
     "/v1/ticket-links/{code}": {"get": 200, "post": 201},
     "/v1/rooms/{slug}": {"get": 200, "patch": 200, "put": 200},
     "/v1/staff": {"get": 200, "post": 201},
@@ -164,8 +178,9 @@ def test_a_body_is_required_just_where_an_empty_one_is_refused(
                 continue
             kind = next(iter(operation.get("security", [{"none": []}])[0]))
             numbers = dict.fromkeys(re.findall(r"{(\w+)}", path), "1")
-            uuids = {name: str(uuid4()) for name in ("payment_id", "reservation_id", "ticket_id")}
-            real = path.format(**{**numbers, **uuids, "slug": "main"})
+            named = ("payment_id", "reservation_id", "user_id", "ticket_id")
+            uuids = dict.fromkeys(named, str(uuid4()))
+            real = path.format(**{**numbers, **uuids, "slug": "main", "code": "x"})
             answer = sale.call(method, real, token=token_of(sale.admitted_fan(), kind))
             refused = answer.status_code == 400
             assert operation["requestBody"]["required"] is refused, (method, path, answer.text)

@@ -25,7 +25,10 @@ DATE = {
     "prices",
     "plan",
     "lone_seats",
+    "seat_limit",
+    "returns_until",
 }
+TEXTS = {"description", "artist", "age_limit", "running_minutes", "entry_minutes"}
 
 
 def listed(sale: Sale, concert: int) -> dict[str, Any]:
@@ -40,7 +43,7 @@ def ahead(**distance: float) -> str:
 def test_a_concert_has_the_fields_that_programs_rely_on(sale: Sale) -> None:
     concert = sale.concert(dates=2)
     document = listed(sale, concert)
-    assert document.keys() == {"id", "title", "venue", "room", "sales", "dates"}
+    assert document.keys() == {"id", "title", "venue", "room", "sales", "dates"} | TEXTS
     assert (document["id"], document["room"], document["sales"]) == (concert, "main", "on_sale")
     assert all(date.keys() == DATE for date in document["dates"])
     in_list = sale.call("GET", "/v1/concerts").json

@@ -138,7 +138,9 @@ def test_what_is_not_base64_is_refused(sale: Sale) -> None:
     assert refused.status_code == 400
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.binary(max_size=400))
 def test_no_bytes_at_all_are_a_fault_of_ours(sale: Sale, image: bytes) -> None:
     concert = sale.concert()

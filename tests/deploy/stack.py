@@ -15,13 +15,14 @@ from typing import Any
 
 import yaml
 
+from concert.local import proxy
 from concert.local.launch import session_of
 from tests.sale import ORGANISER_KEY
 from tests.service import PROJECT, Answer, Program, call, end_all, free_port, wait_until_served
 
 DEPLOY = PROJECT / "deploy"
 SECRET_KEY = "the key of the deployed tests which is long enough"
-NGINX = shutil.which("nginx", path=os.environ.get("PATH", "") + os.pathsep + "/usr/sbin") or "nginx"
+NGINX = proxy.nginx() or "nginx"
 
 
 def compose() -> dict[str, Any]:
@@ -114,29 +115,12 @@ class Stack:
 
     def start_proxy(self, more: str = "") -> None:
         """Start the proxy; ``more`` stands in its ``upstreams.conf``, as operations.md says for TLS."""
-        configuration = rendered(
-            self.directory, self.port, [*self.web_ports.values()], self.live_port
+        configuration = proxy.rendered(
+            self.directory, self.port, [*self.web_ports.values()], [self.live_port]
         )
         with (self.directory / "upstreams.conf").open("a") as file:
             file.write(more)
-        asroot = ["-g", "user root;"] if os.geteuid() == 0 else []
-        command = [
-            NGINX,
-            "-e",
-            "stderr",
-            "-p",
-            str(self.directory),
-            "-c",
-            str(configuration),
-            *asroot,
-        ]
-        self.run(
-            "proxy",
-            [*command, "-g", "daemon off;"]
-            if not asroot
-            else [*command[:-1], "user root; daemon off;"],
-            dict(os.environ),
-        )
+        self.run("proxy", proxy.command(NGINX, self.directory, configuration), dict(os.environ))
 
     def kill(self, name: str) -> None:
         """End a service at once, as a crash would."""
@@ -162,33 +146,3 @@ class Stack:
     def sessions(self) -> set[int]:
         """The pids of everything that runs in the services' sessions."""
         return {pid for one in self.processes.values() for pid in session_of(one.pid)}
-
-
-def rendered(directory: Path, port: int, web_ports: list[int], live_port: int) -> Path:
-    """deploy/nginx.conf with this machine's addresses and folders in place of the container's."""
-    text = (DEPLOY / "nginx.conf").read_text()
-    for old, new in (
-        ("listen 8080", f"listen 127.0.0.1:{port}"),
-        ("/dev/stdout", str(directory / "access.log")),
-        ("root /srv/pages;", f"root {DEPLOY};"),
-    ):
-        assert text.count(old) == 1, f"{old!r} is not exactly once in nginx.conf"
-        text = text.replace(old, new)
-    text = text.replace("/tmp/nginx", str(directory / "nginx"))
-    target = directory / "nginx.conf"
-    target.write_text(text)
-    (directory / "upstreams.conf").write_text(upstreams(web_ports, live_port))
-    return target
-
-
-def upstreams(web_ports: list[int], live_port: int) -> str:
-    """deploy/upstreams.conf with addresses in place of names: Debian's nginx cannot look names up again."""
-    text = re.sub(
-        r"^resolver .*\n", "", (DEPLOY / "upstreams.conf").read_text(), flags=re.MULTILINE
-    )
-    for name, ports in (("web:8000", web_ports), ("live:8001", [live_port])):
-        line = re.search(rf"^ *server {name} resolve(.*)$", text, re.MULTILINE)
-        assert line, f"no server {name} in upstreams.conf"
-        servers = "\n".join(f"    server 127.0.0.1:{port}{line[1]}" for port in ports)
-        text = text.replace(line[0], servers)
-    return text

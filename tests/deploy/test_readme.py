@@ -83,7 +83,9 @@ def test_every_call_of_the_api_is_in_the_table(app: ConcertApp) -> None:
 
 def as_documented(rule: str) -> str:
     """``/concerts/<concert_id>`` as ``/concerts/{id}``."""
-    return re.sub(r"<(?:concert_|reservation_|payment_|staff_|key_)?(\w+)>", r"{\1}", rule)
+    return re.sub(
+        r"<(?:concert_|reservation_|payment_|staff_|key_|performance_|user_)?(\w+)>", r"{\1}", rule
+    )
 
 
 def test_every_link_of_the_documents_leads_somewhere() -> None:

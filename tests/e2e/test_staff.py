@@ -56,7 +56,8 @@ def test_an_organiser_adds_somebody_signs_them_out_and_finds_it_in_the_log(
     link, reason = add_for_the_door(boss, name), f"the shift of {name} is over"
 
     sign_in(gate, link)
-    gate.page.wait_for_url("**/staff")
+    gate.page.wait_for_url("**/door")
+    gate.go("/staff")
     expect(gate.page.locator("h1")).to_have_text(name)
     gate.go("/organiser")
     expect(gate.page.locator("h1")).to_have_text(gate.words("This is not part of your role"))

@@ -170,7 +170,7 @@ class Visitor:
     def sees_ticket(self) -> None:
         """The ticket is there, with its code."""
         self.page.wait_for_url("**/tickets/*")
-        expect(self.page.locator("svg.qr")).to_be_visible()
+        expect(self.page.locator("svg.qr").first).to_be_visible()
 
     def tab_to(self, selector: str) -> None:
         """Press Tab until something has the focus; there must be a way."""

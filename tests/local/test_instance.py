@@ -109,7 +109,8 @@ def test_a_command_works_on_the_instance_that_runs(directory: Path) -> None:
 def test_a_command_ignores_what_an_instance_that_died_left_behind(directory: Path) -> None:
     data = directory / "data"
     data.mkdir()
-    left = {"pid": os.getpid(), "database_url": "postgresql:///gone", "redis_url": "unix:///gone"}
+    gone = {"DATABASE_URL": "postgresql:///gone", "REDIS_URL": "unix:///gone"}
+    left = {"pid": os.getpid(), "urls": gone}
     (data / "running.json").write_text(json.dumps(left))
     (data / "lock").write_text(f"{os.getpid()} up")
     with attach_environment(settings_in(data)) as environment:

@@ -39,7 +39,7 @@ def facts(running: Running) -> dict[str, Any]:
 
 def ticks(running: Running) -> int:
     try:
-        with redis.Redis.from_url(facts(running)["redis_url"]) as client:
+        with redis.Redis.from_url(facts(running)["urls"]["REDIS_URL"]) as client:
             return int(client.get("ticks") or 0)
     except redis.ConnectionError:
         return -1
@@ -78,13 +78,13 @@ def test_everything_runs_and_stops_on_a_signal(run_up: RunUp, number: int) -> No
 def test_a_second_start_has_the_same_data_and_the_same_keys(run_up: RunUp) -> None:
     first = run_up()
     first.wait_until_up()
-    with psycopg.connect(facts(first)["database_url"]) as connection:
+    with psycopg.connect(facts(first)["urls"]["DATABASE_URL"]) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 1")
     key = (first.data / "secret_key").read_text()
     stop(first)
     second = run_up()
     second.wait_until_up()
-    with psycopg.connect(facts(second)["database_url"]) as connection:
+    with psycopg.connect(facts(second)["urls"]["DATABASE_URL"]) as connection:
         assert connection.execute("SELECT * FROM kept").fetchall() == [(1,)]
     assert (second.data / "secret_key").read_text() == key
     stop(second)
@@ -165,7 +165,7 @@ def test_a_stop_also_ends_what_a_killed_parent_has_left(run_up: RunUp, project: 
 def test_ticks_go_on_while_a_job_of_upkeep_hangs(run_up: RunUp) -> None:
     running = run_up()
     running.wait_until_up()
-    with redis.Redis.from_url(facts(running)["redis_url"]) as client:
+    with redis.Redis.from_url(facts(running)["urls"]["REDIS_URL"]) as client:
         job = Queue("upkeep", connection=client).enqueue("stand_in.jobs.hang", job_timeout=120)
         wait_for(lambda: job.get_status(refresh=True) == "started", "a worker has the job")
         before = ticks(running)
@@ -185,7 +185,7 @@ def test_the_servers_come_back_when_they_are_killed(run_up: RunUp) -> None:
     wait_for(lambda: "PostgreSQL ended; starting it again." in running.text, "it is missed")
     before = wait_for(lambda: max(ticks(running), 0), "Redis has its data again")
     wait_for(lambda: ticks(running) > before, "jobs run again")
-    with psycopg.connect(facts(running)["database_url"]) as connection:
+    with psycopg.connect(facts(running)["urls"]["DATABASE_URL"]) as connection:
         connection.execute("SELECT 1")
     stop(running)
 
@@ -251,14 +251,14 @@ def test_a_signal_while_it_starts_leaves_nothing_running(
 def test_after_a_hard_death_nothing_runs_and_the_next_start_works(run_up: RunUp) -> None:
     running = run_up()
     running.wait_until_up()
-    with psycopg.connect(facts(running)["database_url"]) as connection:
+    with psycopg.connect(facts(running)["urls"]["DATABASE_URL"]) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 1")
     running.popen.kill()
     running.popen.wait()
     wait_for(lambda: not processes_in(running.project), "every process has ended")
     again = run_up()
     again.wait_until_up()
-    with psycopg.connect(facts(again)["database_url"]) as connection:
+    with psycopg.connect(facts(again)["urls"]["DATABASE_URL"]) as connection:
         assert connection.execute("SELECT * FROM kept").fetchall() == [(1,)]
     stop(again)
 

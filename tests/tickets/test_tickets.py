@@ -15,8 +15,10 @@ from concert.ground.settings import Settings, SettingsError, load_settings
 from concert.tickets.codes import TicketCode, read_code, write_code
 from concert.tickets.keys import is_signed, new_key, public_keys
 from concert.tickets.service import void_tickets
+from tests.halls.hall import concert_in, keep, two_rows
 from tests.sale import Sale
 from tests.tickets.buying import owner_of, ticket_of
+from tests.tickets.door import Scanner
 
 
 def test_paying_makes_a_ticket_for_each_seat(sale: Sale) -> None:
@@ -28,9 +30,20 @@ def test_paying_makes_a_ticket_for_each_seat(sale: Sale) -> None:
     for one in listed:
         assert one["status"] == "valid" and one["payment_id"] == str(owner.payment)
         assert (one["performance_id"], one["price"]) == (owner.performance, 50_000)
-        assert (one["section"], one["row"], one["seat"]) == (None, None, None)
+        assert [one[name] for name in ("section", "row", "seat", "label")] == [None] * 4
         assert ticket_of(owner.fan, one["ticket_id"]) == one
     assert len({one["code"] for one in listed}) == 2
+
+
+def test_a_ticket_says_where_its_seat_is_where_the_hall_has_a_plan(sale: Sale) -> None:
+    owner = owner_of(sale, 6, concert=concert_in(sale, keep(sale, two_rows())))
+
+    ticket = owner.ticket()
+
+    assert (ticket["section"], ticket["row"], ticket["seat"]) == ("Stalls", "B", "2")
+    assert ticket["label"] == {"ko": "Stalls B열 2번", "en": "Stalls, row B, seat 2"}
+    told = Scanner(sale, "phone").scan(owner.code())
+    assert (told["result"], told["label"]) == ("in", ticket["label"])
 
 
 def test_what_is_not_paid_has_no_ticket(sale: Sale) -> None:

@@ -11,7 +11,8 @@ from concert.waiting_room import scripts
 from tests.sale import Sale
 
 FIRST_MOMENT_US = 1_900_000_000_000_000
-CLOCK = "clock"
+# Where the room's keys are, should there be several servers.
+CLOCK = "{room:main}:clock"
 
 
 def altered(script: Script, *changes: tuple[str, str]) -> Script:

@@ -8,6 +8,7 @@ from typing import Any
 from concert.ground.redis_client import new_client, redis
 from concert.ground.settings import Settings
 from concert.waiting_room import service
+from concert.waiting_room.keys import room_keys
 from concert.waiting_room.tokens import queue_token_of
 from tests.sale import Sale
 
@@ -16,7 +17,9 @@ END = "that was all"
 
 def calls_of(settings: Settings, work: Callable[[], Any]) -> list[str]:
     """The commands that Redis gets while the work is done, but for those that its scripts run."""
-    watcher, marker = new_client(settings.redis_url), new_client(settings.redis_url)
+    # The server that has the room, should there be several.
+    url = redis().server_of(room_keys("main").waiting).address
+    watcher, marker = new_client(url), new_client(url)
     seen: list[str] = []
     marker.ping()
     with watcher.monitor() as monitor:

@@ -25,7 +25,7 @@ ENTRY = 120
 # Joining, and writing down beside it in which order Redis ran the joins.
 JOIN_WITNESSED = altered(
     scripts.JOIN,
-    ("ARGV[2] or ''\n", "ARGV[2] or ''\nredis.call('RPUSH', 'ran', user)\n"),
+    ("ARGV[2] or ''\n", "ARGV[2] or ''\nredis.call('RPUSH', '{room:main}:ran', user)\n"),
 )
 HEEDLESS = {
     "capacity": altered(
@@ -67,7 +67,7 @@ def test_two_thousand_joins_from_four_processes_are_numbered_as_redis_ran_them(
 ) -> None:
     open_room(100, 1_000_000, paused=True)
     numbers = join_from_everywhere(crew, 2000)
-    ran = [UUID(bytes=user) for user in redis().lrange("ran", 0, -1)]
+    ran = [UUID(bytes=user) for user in redis().lrange("{room:main}:ran", 0, -1)]
     assert len(ran) == len(set(numbers.values())) == 2000
     assert sorted(numbers, key=numbers.__getitem__) == ran
 

@@ -32,6 +32,10 @@ KNOWN: dict[str, tuple[Any, ...]] = {
     "rehold_too_soon": ([12], 10),
     "too_many_lapsed": (3,),
     "sales_ended": (),
+    "edit_conflict": (2,),
+    "tickets_undecided": (3,),
+    "seats_in_use": ([12],),
+    "has_sales": ("It cannot become a draft:", 1, 2),
     "rate_limited": (1,),
     "unavailable": ("The database",),
 }

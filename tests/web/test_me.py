@@ -159,7 +159,7 @@ def test_the_link_works_once(phone: Browser, new_visitor: Callable[..., Browser]
 
 def test_the_link_works_for_two_minutes(phone: Browser) -> None:
     link = offered_link(phone)
-    (key,) = redis().keys("concert:device:*")
+    (key,) = redis().keys("{concert:device:*")
 
     assert 0 < redis().ttl(key) <= OFFER_SECONDS == 120
     redis().delete(key)
@@ -168,7 +168,7 @@ def test_the_link_works_for_two_minutes(phone: Browser) -> None:
 
 def test_redis_does_not_know_the_link(phone: Browser) -> None:
     code = offered_link(phone).rpartition("/")[2]
-    (key,) = redis().keys("concert:device:*")
+    (key,) = redis().keys("{concert:device:*")
 
     assert code.encode() not in key
 

@@ -12,9 +12,12 @@ from uuid import UUID, uuid4
 import pytest
 
 from concert.factory import create_app
+from concert.ground.audit import SYSTEM
 from concert.ground.errors import TokenInvalid
 from concert.ground.settings import Settings
 from concert.ground.signing import sign_code, verify_code
+from concert.staff import service
+from concert.staff.access import COOKIE
 from tests.sale import NEW_YEARS_EVE, Fan, Sale
 from tests.web.browser import Browser, Document
 
@@ -177,6 +180,24 @@ def test_anybody_sees_that_a_ticket_is_genuine_and_no_more(
     assert "Winter Songs" in words and "Tuesday, 31 December 2030" in words
     assert "Row B, seat 2 (no. 12)" in words and "Row B, seat 3 (no. 13)" not in words
     assert words == later
+
+
+def test_whoever_is_signed_in_for_the_door_sees_whether_it_may_enter(
+    visitor: Browser, sale: Sale, bought: Bought
+) -> None:
+    path = f"/tickets/verify/{bought.code}"
+    for role, sees in (("door", True), ("organiser", True), ("box-office", False)):
+        made = service.add_person(f"{role}", role, actor=SYSTEM)
+        token = service.sign_in(made.code, "")[1]
+        visitor.client.set_cookie(COOKIE, token)
+        assert ("For the door: may enter" in visitor.read(path).text) is sees, role
+    visitor.client.set_cookie(COOKIE, "nonsense")
+    assert "For the door" not in visitor.read(path).text
+    visitor.client.set_cookie(
+        COOKIE, service.sign_in(service.add_person("d", "door", actor=SYSTEM).code, "")[1]
+    )
+    bought.fan.call_as_user("POST", f"/v1/tickets/{bought.ids[0]}/codes", json={})
+    assert "Void" in visitor.read(path).text
 
 
 def test_a_printed_code_of_before_leads_to_a_page_that_says_what_to_do(

@@ -19,7 +19,7 @@
 --
 -- Seats that are blocked are not for sale: the view `seats_for_sale` is without them.
 --
--- outcome: 'held'; or nothing was changed, and 'no_user', 'closed' (not on sale now),
+-- outcome: 'held'; or nothing was changed, and 'no_user', 'closed' (not on sale now, or a draft),
 -- 'limit' (used: seats that the user has already), 'lapsed' (too many holds have lapsed),
 -- 'too_soon' (seats: those of them that are for others until held_until),
 -- 'taken' (seats: those that were free).
@@ -45,8 +45,9 @@ BEGIN
     held_at := clock_timestamp();
     held_until := held_at + hold;
 
-    PERFORM 1 FROM performances p
-    WHERE p.id = performance AND p.sales_open_at <= held_at AND held_at < p.sales_close_at;
+    PERFORM 1 FROM performances p JOIN concerts c ON c.id = p.concert_id
+    WHERE p.id = performance AND p.sales_open_at <= held_at AND held_at < p.sales_close_at
+      AND NOT p.draft AND NOT c.draft;  -- guard: drafts are nobody's
     IF NOT FOUND THEN
         outcome := 'closed';
         RETURN;
