@@ -54,6 +54,23 @@ from concert.waiting_room.records import Room
 
 LISTED = ("capacity", "admit_per_minute", "entry_seconds", "visit_seconds", "opens_at", "paused")
 
+# The demo concerts in halls with a plan: the example, which also names the room, and its prices.
+DEMO_HALLS = (
+    (
+        *("theatre", "An Evening of Strings", "Lantern Theatre, Seoul"),
+        {"Premium": 120_000, "Stalls": 90_000, "Balcony": 60_000},
+    ),
+    (
+        *("arena", "Everyone Sing", "Riverside Arena, Seoul"),
+        {
+            "Standing": 132_000,
+            "Lower tier, front": 154_000,
+            "Lower tier, side": 121_000,
+            "Upper tier": 88_000,
+        },
+    ),
+)
+
 
 class Moment(click.ParamType[datetime]):
     """A time with an offset, such as 2026-12-24T19:00:00+09:00."""
@@ -748,6 +765,13 @@ def _seed_demo() -> bool:
     soon = [NewDate(evening + timedelta(days=60), 80_000, sales_open_at=opens_at)]
     room_service.create_room("first-light", {"opens_at": opens_at})
     create_concert("First Light", "Harbour Stage, Busan", "first-light", soon)
+    for room_slug, title, venue, prices in DEMO_HALLS:
+        plan, _ = hall_service.keep_hall(hall_service.example(room_slug))
+        room_service.create_room(room_slug, {})
+        night = NewDate(
+            evening + timedelta(days=45), hall_id=plan.hall_id, prices=prices, lone_seats="advise"
+        )
+        create_concert(title, venue, room_slug, [night])
     return True
 
 

@@ -8,10 +8,12 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from concert.cli import main
+from concert.ground.database import connection
 from concert.ground.settings import Settings
 from tests.sale import Sale
 from tests.servers import own_database, temporary_directory
@@ -171,9 +173,41 @@ def test_a_time_without_offset_is_a_usage_mistake(sale: Sale, run_here: Run) -> 
     assert "has no offset" in done.stderr
 
 
+def test_halls_are_kept_listed_shown_and_given_back_by_command(
+    sale: Sale, run_here: Run, tmp_path: Path
+) -> None:
+    kept = run_here("hall", "import", "--example", "theatre", "--name", "Lantern")
+    assert (kept.returncode, kept.stdout) == (0, "Hall 1: Lantern, 800 seats.\n")
+    assert run_here("hall", "list").stdout == (
+        "1: Lantern, 800 seats\nExamples: arena, club, theatre\n"
+    )
+    shown = run_here("hall", "show", "1").stdout
+    assert "Balcony: 290 seats" in shown and "section Stalls centre: 230 seats, 16 rows" in shown
+    for form in ("plain", "compact"):
+        file = tmp_path / f"{form}.json"
+        file.write_text(run_here("hall", "export", "1", "--form", form).stdout, encoding="utf-8")
+        again = run_here("hall", "import", str(file))
+        assert again.stdout == "Hall 1: Lantern, 800 seats. It was kept already.\n"
+    table = tmp_path / "seats.csv"
+    table.write_text(run_here("hall", "export", "1", "--form", "csv").stdout, encoding="utf-8")
+    assert run_here("hall", "import", str(table)).stdout == "Hall 2: seats, 800 seats.\n"
+    prices = [("--category-price", name, "10") for name in ("Premium", "Stalls", "Balcony")]
+    words = [word for price in prices for word in price]
+    made = run_here("create-concert", "T", "V", *NIGHT[:2], "--hall", "1", *words)
+    assert made.returncode == 0, made.stderr
+    [date] = sale.call("GET", "/v1/concerts/1").json["dates"]
+    assert (date["capacity"], date["prices"]["Stalls"]) == (800, 10)
+    assert "no hall" in refused(run_here("create-concert", "T", "V", *NIGHT, "--hall", "9"))
+    wrong = tmp_path / "wrong.json"
+    wrong.write_text("{}", encoding="utf-8")
+    assert "The plan cannot be used" in refused(run_here("hall", "import", str(wrong)))
+    assert "no example" in refused(run_here("hall", "import", "--example", "stadium"))
+    assert run_here("hall", "import").returncode == 2
+
+
 def test_the_help_names_every_command(run_here: Run) -> None:
     shown = run_here("--help").stdout
-    for command in ("up", "migrate", "seed", "create-concert", "add-date", "room", "rooms"):
+    for command in ("up", "migrate", "seed", "create-concert", "add-date", "room", "rooms", "hall"):
         assert command in shown
 
 
@@ -244,3 +278,24 @@ def test_the_audit_log_is_written_by_command_and_says_what_commands_did(
     table = run_here("audit-log", "--csv", "--subject", "room:main").stdout.splitlines()
     assert len(table) == 2 and "change_room" in table[1]
     assert run_here("audit-log", "--who", "root").stdout == ""
+
+
+def test_an_audit_says_what_differs_and_its_exit_code_whether_anything_does(
+    run_here: Run, sale: Sale
+) -> None:
+    fan = sale.fan(balance=1000)
+    clean = run_here("audit")
+    assert (clean.returncode, clean.stdout.splitlines()[-1]) == (0, "No difference.")
+    assert "1,000 charged" in clean.stdout
+    with connection() as link:
+        link.execute("UPDATE wallets SET balance = 999")
+    found = run_here("audit")
+    assert found.returncode == 1
+    told = f"wallet {fan.user_id}: the wallet has 999, its entries add up to 1000"
+    assert (found.stdout.splitlines()[0], found.stdout.splitlines()[-1]) == (
+        told,
+        "1 difference(s).",
+    )
+    document = run_here("audit", "--json")
+    assert document.returncode == 1
+    assert json.loads(document.stdout)["differences"][0]["about"] == "wallet"

@@ -26,6 +26,9 @@ class PerformancePath(Asked):
 
 class PriceSalesAnswer(BaseModel):
     price: int = Field(description="Won.", json_schema_extra={"example": 50_000})
+    categories: list[str] = Field(
+        description="The categories of the hall plan that cost so much; none where there is no plan."
+    )
     free: int
     held: int
     sold: int
@@ -116,6 +119,7 @@ def sales_document(date: DateSales, sale: SaleNow) -> dict[str, Any]:
         "by_price": [
             {
                 "price": one.price,
+                "categories": one.categories,
                 "free": one.seats.free,
                 "held": one.seats.held,
                 "sold": one.seats.sold,

@@ -59,7 +59,7 @@ class WhichPlan(WhichForm):
     )
 
 
-class OfferChanges(Reasoned):
+class SeatsForSaleChanges(Reasoned):
     block: list[StrictInt] = Field(
         [], max_length=20_000, description="Seats that are not for sale from now on."
     )
@@ -117,7 +117,7 @@ class PlanAnswer(BaseModel):
     sections: list[dict[str, Any]]
 
 
-class OfferAnswer(BaseModel):
+class SeatsNotForSaleAnswer(BaseModel):
     performance_id: int
     blocked: list[int]
     released: list[int]

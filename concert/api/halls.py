@@ -31,10 +31,10 @@ from concert.api.hall_schemas import (
     HallsAnswer,
     HallWithPlanAnswer,
     NewHall,
-    OfferAnswer,
-    OfferChanges,
     PerformancePath,
     PlanAnswer,
+    SeatsForSaleChanges,
+    SeatsNotForSaleAnswer,
     WhichBest,
     WhichForm,
     WhichPlan,
@@ -159,11 +159,11 @@ def get_plan(path: PerformancePath, query: WhichPlan) -> Response:
     "/performances/<performance_id>/seats",
     summary="Block seats of a performance, or release them",
     security=for_staff(),
-    responses=answers({200: OfferAnswer}, 400, 401, 403, 404, 409, 413, 415, 429),
+    responses=answers({200: SeatsNotForSaleAnswer}, 400, 401, 403, 404, 409, 413, 415, 429),
 )
 @needs("organiser")
 @large(LARGEST_BODY)
-def patch_seats(path: PerformancePath, body: OfferChanges) -> Response:
+def patch_seats(path: PerformancePath, body: SeatsForSaleChanges) -> Response:
     """All of it or nothing; live maps show it at once. With an empty body: how it is."""
     offer = change_offer(
         path.performance_id,
@@ -219,19 +219,21 @@ def hall_document(hall: Hall) -> dict[str, Any]:
 
 
 def _written_plan(performance: Performance, version: str, form: Form) -> WrittenPlan:
+    """The plan as it is sent; one writes it, and a crowd that comes at once waits for that."""
     kept = part(WrittenPlans)
     with kept.lock:
         found = kept.plans.get((version, form))
-        if found is not None:
-            kept.plans.move_to_end((version, form))
-            return found
+        if found is None:
+            found = kept.plans[version, form] = _write(performance, version, form)
+            while len(kept.plans) > MOST_WRITTEN:
+                kept.plans.popitem(last=False)
+        kept.plans.move_to_end((version, form))
+        return found
+
+
+def _write(performance: Performance, version: str, form: Form) -> WrittenPlan:
     plan = plan_of_performance(performance)
     assert plan is not None
     about = {"performance_id": performance.performance_id, "version": version}
     body = orjson.dumps({**about, **document_of(plan, form, performance.prices)})
-    found = WrittenPlan(body, gzip.compress(body, COMPRESSION, mtime=0))
-    with kept.lock:
-        kept.plans[version, form] = found
-        while len(kept.plans) > MOST_WRITTEN:
-            kept.plans.popitem(last=False)
-    return found
+    return WrittenPlan(body, gzip.compress(body, COMPRESSION, mtime=0))

@@ -198,7 +198,9 @@ WORDS = {
     "faster": "The last one in line waits {seconds} instead of {seconds_before}.",
     "more_inside": "Up to {people} people more come in as fast as the rate allows.",
     "fewer_inside": "Nobody is sent out; {people} people have to go before the next comes in.",
-    "few_seats": "Only {free} seats are free for them: nobody is let in without a free seat.",
+    "few_seats": "{waiting} people wait for {free} free seats; at {per_minute} a minute these are taken after "
+    "{seconds}. Nobody is let in without a free seat.",
+    "no_seats": "No seat is free, so nobody is let in until one comes back. {waiting} people wait.",
     "opens_later": "Nobody is let in until then; {waiting} people in line keep their places and see the new time.",
     "is_said": "{waiting} people in line read it within seconds, and everybody who joins.",
     "is_said_no_more": "The message disappears for everybody in line.",

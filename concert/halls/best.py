@@ -7,9 +7,8 @@ what is looked at, and what is true of it. A hall plan has one, and so has a hou
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
-from heapq import nsmallest
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 from concert.halls.plan import COMPANION, RESTRICTED_VIEW, WHEELCHAIR, Plan
 
@@ -36,6 +35,8 @@ class Layout:
     flags: tuple[int, ...]
     categories: tuple[int, ...]
     standing: frozenset[int] = frozenset()
+    # By how many are wanted: where so many sit side by side, the best first. Written when asked for.
+    orders: dict[int, list[tuple[int, bool]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,17 +95,27 @@ def best_choices(
     seat comes before all that does. ``released`` are places for wheelchairs and their companions
     that anybody may have; the others are for those who ask for one.
     """
-    near = _near(layout, wish.near)
-    ranked = (
-        (
-            spare_singles and _leaves_single(layout, letters, choice, released),
-            is_standing and wish.category is None,
-            _cost(layout, choice, near, wish.wheelchair),
-            choice,
+    given = frozenset(released)
+    if wish.near or wish.wheelchair:
+        near = _near(layout, wish.near)
+        seated: Iterable[tuple[int, ...]] = sorted(
+            _choices(layout, letters, wish, given),
+            key=lambda choice: (_cost(layout, choice, near, wish.wheelchair), choice),
         )
-        for choice, is_standing in _choices(layout, letters, wish, frozenset(released))
-    )
-    return [choice for *_, choice in nsmallest(most, ranked)]
+    else:
+        seated = _choices_in_order(layout, letters, wish, given)
+    found: list[tuple[int, ...]] = []
+    leaving: list[tuple[int, ...]] = []
+    for choice in seated:
+        if spare_singles and _leaves_single(layout, letters, choice, given):
+            leaving.append(choice)
+            continue
+        found.append(choice)
+        if len(found) == most:
+            return found
+    # Whoever has not asked for it is sent to stand only where there is nothing to sit on.
+    standing = [] if wish.wheelchair else list(_standing(layout, letters, wish, most))
+    return [*found, *leaving, *standing][:most]
 
 
 def left_alone(
@@ -167,16 +178,12 @@ def nearest_free(layout: Layout, letters: str, wanted: Sequence[int]) -> tuple[i
 
 def _choices(
     layout: Layout, letters: str, wish: Wish, released: frozenset[int]
-) -> Iterator[tuple[tuple[int, ...], bool]]:
-    """Everything that a wish could be given, and whether that is to stand."""
+) -> Iterator[tuple[int, ...]]:
+    """All the seats side by side that a wish could be given, row by row."""
     special = WHEELCHAIR | COMPANION
     count = wish.count
     for index, run in enumerate(layout.runs):
-        if FREE not in letters[run.start - 1 : run.stop - 1]:
-            continue
-        if index in layout.standing:
-            if not wish.wheelchair:
-                yield from ((choice, True) for choice in _standing(layout, letters, wish, run))
+        if index in layout.standing or FREE not in letters[run.start - 1 : run.stop - 1]:
             continue
         beside = wheelchairs = 0
         for number in run:
@@ -191,19 +198,72 @@ def _choices(
             if beside > count:
                 wheelchairs -= bool(layout.flags[number - count - 1] & WHEELCHAIR)
             if beside >= count and (not wish.wheelchair or wheelchairs == 1):
-                yield tuple(range(number - count + 1, number + 1)), False
+                yield tuple(range(number - count + 1, number + 1))
 
 
-def _standing(layout: Layout, letters: str, wish: Wish, run: range) -> Iterator[tuple[int, ...]]:
-    """Places to stand, so many at a time: it is one area, whatever their numbers."""
-    free = [
-        number
-        for number in run
-        if letters[number - 1] == FREE
-        and (wish.category is None or layout.categories[number - 1] == wish.category)
-    ]
-    for first in range(0, len(free) - wish.count + 1, wish.count):
-        yield tuple(free[first : first + wish.count])
+def _choices_in_order(
+    layout: Layout, letters: str, wish: Wish, released: frozenset[int]
+) -> Iterator[tuple[int, ...]]:
+    """The same, the best first, for whoever asks for nothing but a category: nearly everybody.
+
+    How good places are never changes, so they are put in order once, and a rush looks only at as
+    many as it takes.
+    """
+    special = WHEELCHAIR | COMPANION
+    count, free = wish.count, FREE * wish.count
+    for first, is_for_them in _in_order(layout, count):
+        before = first - 1
+        if letters[before : before + count] != free:
+            continue
+        if wish.category is not None and any(
+            category != wish.category for category in layout.categories[before : before + count]
+        ):
+            continue
+        choice = tuple(range(first, first + count))
+        if is_for_them and any(
+            layout.flags[number - 1] & special and number not in released for number in choice
+        ):
+            continue
+        yield choice
+
+
+def _in_order(layout: Layout, count: int) -> list[tuple[int, bool]]:
+    """The first of so many seats side by side, the best first; and whether some are for wheelchairs."""
+    known = layout.orders.get(count)
+    if known is None:
+        special = WHEELCHAIR | COMPANION
+        places = [
+            tuple(range(first, first + count))
+            for index, run in enumerate(layout.runs)
+            if index not in layout.standing
+            for first in range(run.start, run.stop - count + 1)
+        ]
+        places.sort(key=lambda choice: (_cost(layout, choice, None, False), choice))
+        known = layout.orders[count] = [
+            (choice[0], any(layout.flags[number - 1] & special for number in choice))
+            for choice in places
+        ]
+    return known
+
+
+def _standing(layout: Layout, letters: str, wish: Wish, most: int) -> Iterator[tuple[int, ...]]:
+    """Places to stand, so many at a time: an area is one place, whatever its numbers."""
+    made = 0
+    for index in sorted(layout.standing):
+        run = layout.runs[index]
+        free: list[int] = []
+        for number in run:
+            if letters[number - 1] != FREE:
+                continue
+            if wish.category is not None and layout.categories[number - 1] != wish.category:
+                continue
+            free.append(number)
+            if len(free) == wish.count:
+                yield tuple(free)
+                free = []
+                made += 1
+                if made == most:
+                    return
 
 
 def _cost(

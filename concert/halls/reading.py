@@ -138,7 +138,7 @@ class _Rows:
         xs = _positions(row.get("x"), count, f"{here}: x")
         ys = _positions(row.get("y"), count, f"{here}: y")
         categories = self._category_names(row.get("category"), count, here)
-        flags = self._flags_of(row.get("flags") or {}, count, here)
+        flags = self._flags_of(row.get("flags", {}), count, here)
         for index in range(count):
             spot = xs[index] / 10, ys[index] / 10
             yield DraftSeat(labels[index], spot, categories[index], flags.get(index, ()))

@@ -12,8 +12,9 @@ import orjson
 from flask import Flask
 
 from concert.ground.audit import SYSTEM, Actor, record
+from concert.ground.budget import budget
 from concert.ground.database import Connection, connection
-from concert.ground.errors import NotFound
+from concert.ground.errors import NotFound, Unavailable
 from concert.ground.parts import keep, part
 from concert.halls.best import Layout, layout_of
 from concert.halls.document import hash_of, written
@@ -44,6 +45,23 @@ class RememberedPlans:
 
     plans: OrderedDict[int, tuple[Plan, Layout]] = field(default_factory=OrderedDict)
     lock: Lock = field(default_factory=Lock)
+    # One reads a plan and the others wait for it: a crowd that comes at once would take seconds.
+    reading: Lock = field(default_factory=Lock)
+
+    def known(self, hall_id: int) -> tuple[Plan, Layout] | None:
+        """What was read of a hall; it is kept longer then."""
+        with self.lock:
+            found = self.plans.get(hall_id)
+            if found is not None:
+                self.plans.move_to_end(hall_id)
+            return found
+
+    def keep(self, hall_id: int, found: tuple[Plan, Layout]) -> None:
+        """Remember a plan, and forget the one that was not asked for the longest."""
+        with self.lock:
+            self.plans[hall_id] = found
+            while len(self.plans) > MOST_REMEMBERED:
+                self.plans.popitem(last=False)
 
 
 def init_halls(app: Flask) -> None:
@@ -67,9 +85,10 @@ def keep_hall(plan: Plan, *, actor: Actor = SYSTEM, reason: str | None = None) -
     document = written(plan)
     with connection() as link, link.transaction():
         values = (hash_of(document), plan.name, plan.capacity, document)
-        row = link.execute(KEEP, values).fetchone()
+        known = link.execute(OF_HASH, values[:1]).fetchone()
+        row = None if known else link.execute(KEEP, values).fetchone()
         if row is None:
-            return Hall(*link.execute(OF_HASH, values[:1]).fetchall()[0]), False
+            return Hall(*(known or link.execute(OF_HASH, values[:1]).fetchall()[0])), False
         hall = Hall(*row)
         after = {"name": hall.name, "capacity": hall.capacity, "hash": hall.hash}
         record(link, actor, "keep_hall", "hall", hall.hall_id, after=after, reason=reason)
@@ -135,19 +154,25 @@ def example(name: str, called: str | None = None) -> Plan:
 
 def _remembered(hall_id: int) -> tuple[Plan, Layout]:
     remembered = part(RememberedPlans)
-    with remembered.lock:
-        found = remembered.plans.get(hall_id)
-        if found is not None:
-            remembered.plans.move_to_end(hall_id)
-            return found
+    found = remembered.known(hall_id)
+    if found is not None:
+        return found
+    if not remembered.reading.acquire(timeout=max(0.0, budget().left())):
+        raise Unavailable("The database")
+    try:
+        found = remembered.known(hall_id)
+        if found is None:
+            found = _read(hall_id)
+            remembered.keep(hall_id, found)
+        return found
+    finally:
+        remembered.reading.release()
+
+
+def _read(hall_id: int) -> tuple[Plan, Layout]:
     with connection() as link:
         row = link.execute(DOCUMENT, (hall_id,)).fetchone() if 0 < hall_id <= LARGEST_ID else None
     if row is None:
         raise NotFound("There is no such hall.")
     plan = read_document(orjson.loads(row[0]))
-    found = plan, layout_of(plan)
-    with remembered.lock:
-        remembered.plans[hall_id] = found
-        while len(remembered.plans) > MOST_REMEMBERED:
-            remembered.plans.popitem(last=False)
-    return found
+    return plan, layout_of(plan)

@@ -22,6 +22,7 @@ from concert.ground.database import array, connection
 from concert.ground.errors import Unavailable
 from concert.ground.parts import part
 from concert.ground.settings import Settings
+from concert.halls.service import plan_of
 from concert.overview.forecast import Forecast, forecast, window_of
 from concert.overview.lately import LatelyRead
 from concert.overview.samples import Point, first_sample, samples_of
@@ -87,10 +88,14 @@ class Seats:
 
 @dataclass(frozen=True, slots=True)
 class PriceSales:
-    """The seats of one price (won): of one date, or of several together."""
+    """The seats of one price (won): of one date, or of several together.
+
+    ``categories`` are those of the hall plans that cost so much now, by name.
+    """
 
     price: int
     seats: Seats
+    categories: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,11 +193,14 @@ class SaleNow:
     @property
     def by_price(self) -> list[PriceSales]:
         """The seats of all dates by price, the dearest first."""
-        found: dict[int, Seats] = {}
+        found: dict[int, PriceSales] = {}
         for date in self.dates:
             for one in date.by_price:
-                found[one.price] = found.get(one.price, Seats()) + one.seats
-        return [PriceSales(price, found[price]) for price in sorted(found, reverse=True)]
+                before = found.get(one.price, PriceSales(one.price, Seats()))
+                # In their order, each once.
+                names = tuple(dict.fromkeys((*before.categories, *one.categories)))
+                found[one.price] = PriceSales(one.price, before.seats + one.seats, names)
+        return [found[price] for price in sorted(found, reverse=True)]
 
     @property
     def sold_out_at(self) -> datetime | None:
@@ -345,8 +353,9 @@ def _date_sales(
     holds: Sequence[Any] | None,
     refunded: int,
 ) -> DateSales:
+    named = _categories(performance)
     by_price = tuple(
-        PriceSales(price, Seats(*counts))
+        PriceSales(price, Seats(*counts), tuple(named.get(price, ())))
         for number, price, *counts in seats
         if number == performance.performance_id
     )
@@ -360,3 +369,13 @@ def _date_sales(
         revenue,
         refunded,
     )
+
+
+def _categories(performance: Performance) -> dict[int, list[str]]:
+    """The names of a plan's categories by what they cost at this date."""
+    found: dict[int, list[str]] = {}
+    if performance.hall_id is not None:
+        categories = plan_of(performance.hall_id).categories
+        for category, price in zip(categories, performance.prices or (), strict=False):
+            found.setdefault(price, []).append(category.name)
+    return found

@@ -17,7 +17,8 @@ EffectKind = Literal[
     "faster",  # the last one's wait changes from `seconds_before` to `seconds`
     "more_inside",  # `people` more come in at once
     "fewer_inside",  # nobody is sent out; `people` have to go before the next comes in
-    "few_seats",  # `waiting` wait, and only `free` seats are free
+    "few_seats",  # `waiting` wait for `free` seats, which at `per_minute` are taken after `seconds`
+    "no_seats",  # no seat is free: `waiting` wait for one that comes back
     "opens_later",  # nobody is let in until then, `waiting` keep their places
     "is_said",  # `waiting` in line read it within seconds
     "is_said_no_more",
@@ -31,6 +32,7 @@ EffectKind = Literal[
 
 # From so full a house on it is the house that holds the line up, and not the rate.
 FULL = 0.9
+LEAST_NEWS_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,22 +114,20 @@ def _until_the_last(
 ) -> list[Effect]:
     if not line.waiting:
         return [Effect("nobody_waits")]
+    if line.seats is not None and not line.seats.free:
+        return [Effect("no_seats", {"waiting": line.waiting})]
+    # Nobody is let in without a free seat.
+    free = line.waiting if line.seats is None else line.seats.free
+    coming = min(line.waiting, free)
     room = sale.room
-    rate = changes.get("admit_per_minute", room.admit_per_minute)
-    pace = pace_of(room, line, capacity, rate)
-    seconds = line.waiting / pace * 60
-    told: dict[str, Any] = {
-        "waiting": line.waiting,
-        "per_minute": round(pace),
-        "seconds": round(seconds),
-    }
+    pace = pace_of(room, line, capacity, changes.get("admit_per_minute", room.admit_per_minute))
+    seconds = round(coming / pace * 60)
+    told: dict[str, Any] = {"waiting": line.waiting, "per_minute": round(pace), "seconds": seconds}
+    if coming < line.waiting:
+        return [Effect("few_seats", {**told, "free": free})]
     effects = [Effect("comes_in", told)]
     if sale.doors.state == "open":
-        before = line.waiting / pace_of(room, line, room.capacity, room.admit_per_minute) * 60
-        if round(before) != round(seconds):
-            effects.append(
-                Effect("faster", {"seconds_before": round(before), "seconds": round(seconds)})
-            )
-    if line.seats is not None and line.seats.free < line.waiting:
-        effects.append(Effect("few_seats", {"waiting": line.waiting, "free": line.seats.free}))
+        before = round(coming / pace_of(room, line, room.capacity, room.admit_per_minute) * 60)
+        if abs(before - seconds) >= LEAST_NEWS_SECONDS:
+            effects.append(Effect("faster", {"seconds_before": before, "seconds": seconds}))
     return effects

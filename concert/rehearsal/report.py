@@ -167,6 +167,8 @@ def in_words(found: dict[str, Any]) -> str:
         ),
         "",
     ]
+    if forecast := found.get("forecast"):
+        lines += [_forecast_in_words(forecast), ""]
     for promise in found["promises"]:
         lines.append(
             f"{promise['verdict']:8}  {promise['promise']}  ({promise['checked']:,} checked)"
@@ -188,3 +190,13 @@ def in_words(found: dict[str, Any]) -> str:
     lines += ["", *(f"{count:>8,} fans: {how}" for how, count in found["fans"].items())]
     lines += ["", "PASS" if found["passed"] else "FAIL"]
     return "\n".join(lines)
+
+
+def _forecast_in_words(forecast: dict[str, Any]) -> str:
+    came = f"All was sold after {forecast['sold_out_after_seconds']:g} s, {forecast['lasted_holds']:g} times as long as a hold"
+    if forecast["foretold_at_half_time"] is None:
+        return f"{came}; at half time the service foretold nothing."
+    return (
+        f"{came}; at half time the service foretold {forecast['foretold_at_half_time']:g} s, "
+        f"{forecast['off_per_cent']:g} % off."
+    )

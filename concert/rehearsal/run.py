@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 
 import concert
 from concert.local.launch import end_session, launch
-from concert.rehearsal import crew
+from concert.rehearsal import crew, foretold
 from concert.rehearsal.fan import Stage
 from concert.rehearsal.judge import judge
 from concert.rehearsal.notes import Notes
@@ -75,7 +75,12 @@ def rehearse(plan: Plan, service: Service, say: Callable[[str], None]) -> Outcom
     plan.check()
     slug = f"rehearsal-{secrets.token_hex(4)}"
     say("Making a room and a concert.")
-    concert_id, date = _set_stage(plan, service, slug)
+    concert_id, date, performance = _set_stage(plan, service, slug)
+
+    def how_it_sells() -> dict[str, Any]:
+        found: dict[str, Any] = _organise(service, "GET", f"/v1/performances/{performance}/sales")
+        return found
+
     notes = Notes()
     began = time.time()
     with _crew(plan, service.url) as (pipes, sold_out):
@@ -86,7 +91,8 @@ def rehearse(plan: Plan, service: Service, say: Callable[[str], None]) -> Outcom
         for pipe in pipes:
             pipe.send(stage)
         say("The doors open.")
-        gathering.until("home", pipes)
+        with foretold.listening(how_it_sells) as forecasts:
+            gathering.until("home", pipes)
         ended = time.time()
         say("Everybody is home; asking what the service says of each of them.")
         for pipe in pipes:
@@ -94,6 +100,9 @@ def rehearse(plan: Plan, service: Service, say: Callable[[str], None]) -> Outcom
         gathering.until("audited", pipes)
     verdicts = judge(plan, notes, same_clock=service.is_here)
     found = document(plan, notes, verdicts, ended - stage.opens, same_clock=service.is_here)
+    found["forecast"] = foretold.of_the_sale(
+        plan, forecasts, stage.opens, _sold_out_at(plan, notes) if service.is_here else None
+    )
     found["began"] = datetime.fromtimestamp(began, UTC).isoformat()
     found["url"] = service.url
     return Outcome(found, picture(found, notes, stage.opens))
@@ -232,7 +241,17 @@ class _Gathering:
             )
 
 
-def _set_stage(plan: Plan, service: Service, slug: str) -> tuple[int, str]:
+def _sold_out_at(plan: Plan, notes: Notes) -> float | None:
+    """When the last seat was paid; None where not every seat was."""
+    sold = 0
+    for paid in sorted(notes.paid, key=lambda one: one.seen):
+        sold += len(paid.seats)
+        if sold >= plan.seats:
+            return paid.seen
+    return None
+
+
+def _set_stage(plan: Plan, service: Service, slug: str) -> tuple[int, str, int]:
     room = {
         "capacity": plan.capacity,
         "admit_per_minute": plan.admit_per_minute,
@@ -248,10 +267,11 @@ def _set_stage(plan: Plan, service: Service, slug: str) -> tuple[int, str]:
         "/v1/concerts",
         {"title": "Rehearsal", "venue": "Rehearsal", "room": slug, "dates": dates},
     )
-    return made["id"], made["dates"][0]["date"]
+    date = made["dates"][0]
+    return made["id"], date["date"], date["performance_id"]
 
 
-def _organise(service: Service, method: str, path: str, body: Any) -> Any:
+def _organise(service: Service, method: str, path: str, body: Any = None) -> Any:
     where = urlsplit(service.url)
     kind = http.client.HTTPSConnection if where.scheme == "https" else http.client.HTTPConnection
     connection = kind(where.hostname or "", where.port, timeout=30)
@@ -260,7 +280,8 @@ def _organise(service: Service, method: str, path: str, body: Any) -> Any:
         "Content-Type": "application/json",
     }
     try:
-        connection.request(method, where.path.rstrip("/") + path, json.dumps(body), headers)
+        sent = None if body is None else json.dumps(body)
+        connection.request(method, where.path.rstrip("/") + path, sent, headers)
         answer = connection.getresponse()
         text = answer.read()
     except OSError as error:

@@ -42,7 +42,7 @@ def show() -> Response:
         rooms=rooms,
         concerts=[one.concert for one in concerts],
         room=room,
-        concert=concert,
+        chosen=concert,
         hours=by_hour[-HOURS_IN_TABLE:],
         prices=prices(scope),
         dates=dates(scope),

@@ -59,6 +59,7 @@ function drawn(element) {
     {
       width: element.clientWidth,
       height: 220,
+      padding: [8, 24, 0, 0],
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), zone),
       cursor: { drag: { x: false, y: false } },
       scales: { y: { range: (_, least, most) => [0, Math.max(1, most * 1.08)] } },
@@ -83,9 +84,9 @@ function redraw() {
   showLatest();
 }
 
-// While nobody points at a chart it names its latest numbers.
+// While nobody points at a chart it names its latest numbers; people a minute are known of whole steps only.
 function showLatest() {
-  for (const { plot } of charts) if (plot.cursor.left < 0) plot.setLegend({ idx: samples.length });
+  for (const { plot, most } of charts) if (plot.cursor.left < 0) plot.setLegend({ idx: samples.length - (most ? 1 : 0) });
 }
 
 function extend(fresh) {

@@ -18,6 +18,7 @@ function drawn(element, points, zone) {
     {
       width: element.clientWidth,
       height: 220,
+      padding: [8, 24, 0, 0],
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), zone),
       cursor: { drag: { x: false, y: false } },
       scales: { x: { range: [first - 1800, last + 5400] }, y: { range: (_, least, most) => [0, Math.max(1, most * 1.08)] } },

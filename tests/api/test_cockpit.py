@@ -29,7 +29,9 @@ def test_a_date_tells_its_seats_its_money_and_its_holds(sale: Sale) -> None:
         "revenue": 100_000,
         "refunded": 0,
     }
-    assert told["by_price"] == [{"price": 50_000, "free": 7, "held": 1, "sold": 2}]
+    assert told["by_price"] == [
+        {"price": 50_000, "categories": [], "free": 7, "held": 1, "sold": 2}
+    ]
     assert told["holds"] == {
         "live": 1,
         "paid": 1,

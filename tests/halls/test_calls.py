@@ -192,6 +192,8 @@ def test_seats_are_called_in_both_languages_where_there_is_a_plan(sale: Sale) ->
     assert fan.call("GET", "/v1/reservations").json["reservations"][0]["seats"] == [seat]
     assert fan.pay(concert, 6).json["seats"] == [seat]
     assert fan.call_as_user("GET", "/v1/payments").json["payments"][0]["seats"] == [seat]
+    [ticket] = fan.call_as_user("GET", "/v1/tickets").json["tickets"]
+    assert {name: ticket[name] for name in seat} == seat
 
 
 def test_a_seat_of_the_usual_hall_has_its_number_and_nothing_more(sale: Sale) -> None:

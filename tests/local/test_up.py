@@ -185,9 +185,16 @@ def test_the_servers_come_back_when_they_are_killed(run_up: RunUp) -> None:
     wait_for(lambda: "PostgreSQL ended; starting it again." in running.text, "it is missed")
     before = wait_for(lambda: max(ticks(running), 0), "Redis has its data again")
     wait_for(lambda: ticks(running) > before, "jobs run again")
-    with psycopg.connect(facts(running)["urls"]["DATABASE_URL"]) as connection:
-        connection.execute("SELECT 1")
+    wait_for(lambda: takes_questions(running), "PostgreSQL answers, too")
     stop(running)
+
+
+def takes_questions(running: Running) -> bool:
+    try:
+        with psycopg.connect(facts(running)["urls"]["DATABASE_URL"]) as connection:
+            return connection.execute("SELECT 1").fetchone() == (1,)
+    except psycopg.OperationalError:
+        return False  # It is starting up.
 
 
 def test_a_taken_port_is_one_line_and_nothing_is_started(run_up: RunUp) -> None:

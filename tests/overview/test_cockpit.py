@@ -16,6 +16,8 @@ from concert.overview.cockpit import (
     sales_of_performance,
 )
 from concert.overview.lately import LatelyRead
+from tests.halls.hall import concert_in, two_rows
+from tests.halls.hall import keep as keep_hall
 from tests.sale import Fan, Sale
 
 
@@ -98,6 +100,23 @@ def test_a_lapsed_hold_is_a_free_seat(sale: Sale) -> None:
     sale.let_time_pass(301)
     found = sale_of_concert(concert).seats
     assert (found.free, found.held) == (10, 0)
+
+
+def test_in_a_hall_prices_have_the_names_of_their_categories_and_blocked_seats_are_none(
+    sale: Sale,
+) -> None:
+    prices = {"Front": 90_000, "Back": 60_000}
+    concert = concert_in(sale, keep_hall(sale, two_rows()), prices=prices)
+    found = sale_of_concert(concert)
+    assert [(one.price, one.categories, one.seats.all) for one in found.by_price] == [
+        (90_000, ("Front",), 4),
+        (60_000, ("Back",), 4),
+    ]
+    number = found.dates[0].performance.performance_id
+    blocked = sale.organise("PATCH", f"/v1/performances/{number}/seats", json={"block": [7, 8]})
+    assert blocked.status_code == 200, blocked.text
+    keep(sale.app, LatelyRead())
+    assert [one.seats.free for one in sale_of_concert(concert).by_price] == [4, 2]
 
 
 def test_a_sale_that_goes_on_is_sold_out_when_the_pace_says_so(sale: Sale) -> None:

@@ -23,6 +23,9 @@ UNION SELECT 'a live reservation lacks its seat' FROM reservations r CROSS JOIN 
 UNION SELECT 'a paid reservation lacks its seat' FROM reservations r CROSS JOIN unnest(r.seat_nos) AS wanted
     JOIN seats s ON s.performance_id = r.performance_id AND s.seat_no = wanted
     WHERE r.status = 'paid' AND (s.reservation_id IS DISTINCT FROM r.id OR s.sold_at IS NULL)
+UNION SELECT 'a blocked seat is somebody''s' FROM reservations r CROSS JOIN unnest(r.seat_nos) AS wanted
+    JOIN seats s ON s.performance_id = r.performance_id AND s.seat_no = wanted
+    WHERE s.blocked AND (r.status = 'paid' OR (r.status = 'held' AND r.held_until > clock_timestamp()))
 UNION SELECT 'a sold seat has no payment' FROM seats s LEFT JOIN payments y ON y.reservation_id = s.reservation_id
     WHERE s.sold_at IS NOT NULL AND y.id IS NULL
 UNION SELECT 'a payment is for a reservation that is not paid' FROM payments y
@@ -54,7 +57,7 @@ WHERE a.datname = current_database() AND a.backend_type = 'client backend' AND a
   AND (a.state LIKE 'idle in transaction%%' OR l.pid IS NOT NULL)"""
 
 UNSOLD = """
-SELECT performance_id, array_agg(seat_no ORDER BY seat_no)::smallint[] FROM seats
+SELECT performance_id, array_agg(seat_no ORDER BY seat_no)::smallint[] FROM seats_for_sale
 WHERE sold_at IS NULL GROUP BY performance_id"""
 
 
