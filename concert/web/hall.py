@@ -18,8 +18,6 @@ from markupsafe import Markup
 from concert.catalogue.labels import label_of
 from concert.catalogue.service import Performance
 from concert.ground.fanout import Fact
-from concert.ground.parts import part
-from concert.ground.settings import Settings
 from concert.ground.streams import encoded
 from concert.halls.plan import Place, Plan
 from concert.reservations.service import seat_prices
@@ -85,7 +83,7 @@ def _drawing(reading: Reading, user_id: UUID, shown: dict[str, Any]) -> Markup:
     drawn: Markup | None = reading.shown.get(("drawing", language())) if is_anybodys else None
     if drawn is None:
         shown["letters"] = own_letters(reading, user_id)
-        shown["words"] = _words()
+        shown["words"] = _words(shown["limit"])
         shown["counts"] = {letter: reading.letters.count(letter) for letter in "ahsb"}
         drawn = Markup(render_template("hall/_drawing.html", **shown))
         if is_anybodys:
@@ -116,7 +114,7 @@ def hall_list(
     kept: Markup | None = reading.shown.get(("list", language())) if is_anybodys else None
     if kept is not None:
         return kept
-    prices = seat_prices(performance.performance_id, len(reading.letters))
+    prices = seat_prices(performance.performance_id, plan.capacity)
     shown: dict[str, Any] = {
         "sections": _sections(plan, reading.letters, prices),
         "section": section_no,
@@ -248,9 +246,8 @@ def _flag_words() -> dict[str, str]:
     }
 
 
-def _words() -> dict[str, Any]:
+def _words(limit: int) -> dict[str, Any]:
     """What the script says, with its own values in braces."""
-    limit = part(Settings).max_seats_per_user
     row, place = (
         Place("{section}", "{row}", "{seat}", False),
         Place("{section}", "", "{seat}", True),
