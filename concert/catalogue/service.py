@@ -226,11 +226,11 @@ INSERT INTO concerts (title, venue, room_slug, description, artist, age_limit, r
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id"""
 # Its sale is over in the same moment; where it was to come, as if it had ended at once.
 CANCEL_PERFORMANCE = f"""
-UPDATE performances SET cancelled_at = statement_timestamp(),
+UPDATE performances SET cancelled_at = statement_timestamp(), version = version + 1,
     sales_close_at = least(sales_close_at, statement_timestamp()),
     sales_open_at = least(sales_open_at, statement_timestamp() - interval '1 millisecond')
 WHERE id = %s AND cancelled_at IS NULL RETURNING {PERFORMANCE_COLUMNS}"""
-SET_RETURNS = "UPDATE performances SET returns_until = %s WHERE id = %s"
+SET_RETURNS = "UPDATE performances SET returns_until = %s, version = version + 1 WHERE id = %s"
 CREATE_PERFORMANCE = f"""
 INSERT INTO performances (concert_id, date, starts_at, price, capacity, sales_open_at, sales_close_at,
     hall_id, category_prices, lone_seats, seat_limit, draft)
