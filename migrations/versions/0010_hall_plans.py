@@ -4,8 +4,8 @@ Plans are kept by their hash; a performance may refer to one, with a price for e
 categories. A blocked seat is not for sale: whoever counts or holds seats looks at the view
 `seats_for_sale`, which has the others. `hold_seats` is the same as before, but for that.
 
-Revision: 0007
-After: 0010
+Revision: 0010
+After: 0009
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = '0007'
-down_revision = '0010'
+revision = '0010'
+down_revision = '0009'
 branch_labels = None
 depends_on = None
 

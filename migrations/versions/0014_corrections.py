@@ -4,8 +4,8 @@ A concert has texts, and a concert or a date may be a draft, which only staff se
 holds nothing of one. `version` counts changes, so that of two people who edit at once the
 second is told. `performance_changes` is what owners of tickets are told of.
 
-Revision: 0011
-After: 0012
+Revision: 0014
+After: 0013
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = '0011'
-down_revision = '0012'
+revision = '0014'
+down_revision = '0013'
 branch_labels = None
 depends_on = None
 

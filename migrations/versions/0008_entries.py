@@ -1,7 +1,7 @@
 """what was shown at the doors, and who is in
 
-Revision: 0009
-After: 0008
+Revision: 0008
+After: 0007
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = '0009'
-down_revision = '0008'
+revision = '0008'
+down_revision = '0007'
 branch_labels = None
 depends_on = None
 

@@ -2,8 +2,8 @@
 
 How a room and the seats behind it stood, every ten seconds in which anything has moved.
 
-Revision: 0013
-After: 0007
+Revision: 0011
+After: 0010
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = '0013'
-down_revision = '0007'
+revision = '0011'
+down_revision = '0010'
 branch_labels = None
 depends_on = None
 

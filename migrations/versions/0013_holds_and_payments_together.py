@@ -3,16 +3,16 @@
 Functions by which a web process does at once what several people ask for at the same moment.
 Nothing that is there changes, and code from before does not know of them.
 
-Revision: 0012
-After: 0014
+Revision: 0013
+After: 0012
 """
 
 from __future__ import annotations
 
 from alembic import op
 
-revision = '0012'
-down_revision = '0014'
+revision = '0013'
+down_revision = '0012'
 branch_labels = None
 depends_on = None
 

@@ -1,7 +1,7 @@
 """money back: refunds, payouts, and dates that are cancelled
 
-Revision: 0010
-After: 0009
+Revision: 0009
+After: 0008
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = '0010'
-down_revision = '0009'
+revision = '0009'
+down_revision = '0008'
 branch_labels = None
 depends_on = None
 

@@ -4,7 +4,7 @@ What was paid before gets its tickets here, in one statement: about a second for
 seats, during which nobody can pay. pay_reservation makes them from here on; code from before goes on
 with it, since it is called as it was.
 
-Revision: 0008
+Revision: 0007
 After: 0006
 """
 
@@ -13,7 +13,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = '0008'
+revision = '0007'
 down_revision = '0006'
 branch_labels = None
 depends_on = None
