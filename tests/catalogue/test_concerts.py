@@ -27,6 +27,7 @@ DATE = {
     "lone_seats",
     "seat_limit",
     "returns_until",
+    "cancelled_at",
 }
 TEXTS = {"description", "artist", "age_limit", "running_minutes", "entry_minutes"}
 
