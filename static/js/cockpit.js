@@ -27,6 +27,12 @@ function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
+// Room for the longest of the numbers at the side, whatever language and magnitude they have.
+function asWide(_, marks) {
+  const longest = Math.max(0, ...(marks ?? []).map((mark) => mark.length));
+  return Math.max(40, longest * 8 + 18);
+}
+
 function columns(chart) {
   const points = [...samples, latest];
   const given = [points.map((point) => point[0] / 1000), ...chart.series.map(([index]) => points.map((point) => point[index]))];
@@ -63,7 +69,7 @@ function drawn(element) {
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), zone),
       cursor: { drag: { x: false, y: false } },
       scales: { y: { range: (_, least, most) => [0, Math.max(1, most * 1.08)] } },
-      axes: [{ ...axis, space: 75, values: marked }, { ...axis, size: 56, values: (_, marks) => marks.map((mark) => (Number.isInteger(mark) ? mark.toLocaleString() : "")) }],
+      axes: [{ ...axis, space: 75, values: marked }, { ...axis, size: asWide, values: (_, marks) => marks.map((mark) => (Number.isInteger(mark) ? mark.toLocaleString() : "")) }],
       series: [{ label: plots.dataset.time, value: (_, seconds) => (seconds == null ? "–" : clock(seconds, "2-digit")) }, ...series],
       legend: { live: true },
     },
