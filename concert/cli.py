@@ -759,12 +759,6 @@ def _seed_demo() -> bool:
         return False
     now = datetime.now(UTC).replace(microsecond=0)
     evening = now.replace(hour=10, minute=0, second=0)
-    nights = [NewDate(evening + timedelta(days=days), 50_000) for days in (30, 31)]
-    create_concert("Winter Songs", "Blue Hall, Seoul", "main", nights)
-    opens_at = now + timedelta(minutes=10)
-    soon = [NewDate(evening + timedelta(days=60), 80_000, sales_open_at=opens_at)]
-    room_service.create_room("first-light", {"opens_at": opens_at})
-    create_concert("First Light", "Harbour Stage, Busan", "first-light", soon)
     for room_slug, title, venue, prices in DEMO_HALLS:
         plan, _ = hall_service.keep_hall(hall_service.example(room_slug))
         room_service.create_room(room_slug, {})
@@ -772,6 +766,13 @@ def _seed_demo() -> bool:
             evening + timedelta(days=45), hall_id=plan.hall_id, prices=prices, lone_seats="advise"
         )
         create_concert(title, venue, room_slug, [night])
+    opens_at = now + timedelta(minutes=10)
+    soon = [NewDate(evening + timedelta(days=60), 80_000, sales_open_at=opens_at)]
+    room_service.create_room("first-light", {"opens_at": opens_at})
+    create_concert("First Light", "Harbour Stage, Busan", "first-light", soon)
+    # The newest is listed first, which is the one that the README's walk finds.
+    nights = [NewDate(evening + timedelta(days=days), 50_000) for days in (30, 31)]
+    create_concert("Winter Songs", "Blue Hall, Seoul", "main", nights)
     return True
 
 

@@ -84,7 +84,9 @@ def test_every_call_of_the_api_is_in_the_table(app: ConcertApp) -> None:
 def as_documented(rule: str) -> str:
     """``/concerts/<concert_id>`` as ``/concerts/{id}``."""
     return re.sub(
-        r"<(?:concert_|reservation_|payment_|staff_|key_|performance_|user_)?(\w+)>", r"{\1}", rule
+        r"<(?:concert_|reservation_|payment_|staff_|key_|performance_|user_|hall_|ticket_|entry_)?(\w+)>",
+        r"{\1}",
+        rule,
     )
 
 
