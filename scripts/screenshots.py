@@ -189,6 +189,7 @@ class Stage:
     rooms: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     halls: dict[str, tuple[int, str]] = field(default_factory=dict)
     draft: tuple[int, int] | None = None
+    pictured: int = 0
 
 
 Way = Callable[[Stage], tuple[Fan | Colleague | None, str]]
@@ -440,6 +441,12 @@ def cancelling(stage: Stage) -> tuple[Colleague, str]:
 
 def with_image(stage: Stage) -> tuple[Fan | None, str]:
     """A concert with an image of its own: dusk over hills, painted here."""
+    if not stage.pictured:
+        stage.pictured = _sale_with_image(stage)
+    return None, f"/concerts/{stage.pictured}"
+
+
+def _sale_with_image(stage: Stage) -> int:
     concert, _, _ = a_sale(stage, "Dusk", 80, price=60_000)
     width, height = 900, 600
     picture = Image.new("RGB", (width, height))
@@ -456,7 +463,7 @@ def with_image(stage: Stage) -> tuple[Fan | None, str]:
     picture.save(written, "PNG")
     body = {"image": base64.b64encode(written.getvalue()).decode()}
     stage.service.organise("PUT", f"/v1/concerts/{concert}/image", body)
-    return None, f"/concerts/{concert}"
+    return concert
 
 
 # Which seats others have in the pictures of halls: so many at once, at places that look like chance.
