@@ -8,6 +8,8 @@ const plots = document.getElementById("plots");
 const lost = document.getElementById("lost");
 const announcer = document.getElementById("announcer");
 const SILENCE_MS = 20000;
+// Longer than any process remembers what it has read of a sale.
+const BELIEVED_MS = 2500;
 const MOST_SAMPLES = 5000;
 
 let stream = null;
@@ -148,7 +150,11 @@ changes.addEventListener("htmx:sse:after:connection", (event) => {
   heardAt = Date.now();
 });
 changes.addEventListener("htmx:sse:before:message", () => (heardAt = Date.now()));
-changes.addEventListener("moved", look);
+// Another process of the service may believe for a second what it read before that.
+changes.addEventListener("moved", () => {
+  look();
+  setTimeout(look, BELIEVED_MS);
+});
 changes.addEventListener("live:lost", () => (lost.hidden = false));
 setInterval(() => {
   if (Date.now() - heardAt >= SILENCE_MS) stream?.reader?.cancel();
