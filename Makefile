@@ -52,8 +52,9 @@ imports: tools ## Check that imports go down only
 pytest: tools ## Run the tests alone (ARGS="tests/local -k crash" chooses)
 	$(PYTEST) $(ARGS)
 
-test-cluster: tools ## Run the waiting room's whole suite on a Redis Cluster of three servers
+test-cluster: tools ## Run the waiting room's whole suite on three Redis servers, and a rehearsal on a whole cluster
 	CONCERT_TEST_CLUSTER=1 $(PYTEST) tests/waiting_room $(ARGS)
+	$(BIN)/pytest tests/scale/rehearse_on_a_cluster.py
 
 coverage: ## Run the tests, write the coverage report to htmlcov/, and fail below the gate
 	@scripts/setup.sh test

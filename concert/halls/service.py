@@ -12,7 +12,7 @@ import orjson
 from flask import Flask
 
 from concert.ground.audit import SYSTEM, Actor, record
-from concert.ground.budget import budget
+from concert.ground.budget import budget, within
 from concert.ground.database import Connection, connection
 from concert.ground.errors import NotFound, Unavailable
 from concert.ground.parts import keep, part
@@ -70,6 +70,8 @@ def init_halls(app: Flask) -> None:
 
 
 COLUMNS = "id, name, capacity, hash, created_at"
+# For writing a plan down, however long it took to read it.
+KEEPING_SECONDS = 5.0
 # Waits for somebody who is keeping the same plan at this moment, and then finds it.
 KEEP = f"""
 INSERT INTO halls (hash, name, capacity, document) VALUES (%s, %s, %s, %s)
@@ -83,7 +85,8 @@ DOCUMENT = "SELECT document FROM halls WHERE id = %s"
 def keep_hall(plan: Plan, *, actor: Actor = SYSTEM, reason: str | None = None) -> tuple[Hall, bool]:
     """Keep a plan; says whether it is new here. The same plan is kept once."""
     document = written(plan)
-    with connection() as link, link.transaction():
+    # Reading thousands of seats may have used up what a request has.
+    with within(KEEPING_SECONDS), connection() as link, link.transaction():
         values = (hash_of(document), plan.name, plan.capacity, document)
         known = link.execute(OF_HASH, values[:1]).fetchone()
         row = None if known else link.execute(KEEP, values).fetchone()
