@@ -10,7 +10,9 @@ a page writes to the console as an error, makes the exit code 1.
 from __future__ import annotations
 
 import argparse
+import base64
 import contextlib
+import io
 import itertools
 import json
 import os
@@ -28,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
+from PIL import Image, ImageDraw
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from tests.chromium import installed_chromium
@@ -178,6 +181,7 @@ class Stage:
     door: int
     rooms: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     halls: dict[str, tuple[int, str]] = field(default_factory=dict)
+    draft: tuple[int, int] | None = None
 
 
 Way = Callable[[Stage], tuple[Fan | Colleague | None, str]]
@@ -372,6 +376,82 @@ def organiser(path: str) -> Way:
     return lambda stage: (stage.organiser, path)
 
 
+def planned(page: str) -> Way:
+    """A page of planning: a draft with two dates that could not work as they are, or one of its dates."""
+
+    def way(stage: Stage) -> tuple[Colleague, str]:
+        if not stage.draft:
+            stage.draft = _draft(stage)
+        concert, date = stage.draft
+        return stage.organiser, page.format(concert=concert, date=date)
+
+    return way
+
+
+def _draft(stage: Stage) -> tuple[int, int]:
+    starts_at = (datetime.now(UTC) + timedelta(days=70)).replace(hour=10, minute=0, second=0)
+    dates = [
+        {"starts_at": starts_at.isoformat(), "price": 77_000, "capacity": 120},
+        {
+            "starts_at": (starts_at + timedelta(days=1)).isoformat(),
+            "sales_close_at": (starts_at + timedelta(days=1, hours=2)).isoformat(),
+            "price": 88_000,
+            "capacity": 120,
+        },
+    ]
+    body = {
+        "title": "봄밤 Spring Night",
+        "venue": "Blue Hall, Seoul",
+        "room": "main",
+        "artist": "Paper Boats",
+        "description": "An evening of new songs, with a string quartet.",
+        "dates": dates,
+        "draft": True,
+    }
+    made = stage.service.organise("POST", "/v1/concerts", body)
+    plan = stage.service.call("GET", f"/v1/planning/{made['id']}", ORGANISER_KEY)
+    return int(made["id"]), int(plan["dates"][0]["performance_id"])
+
+
+def at_the_door(stage: Stage) -> tuple[Colleague, str]:
+    """Scanning at the north gate."""
+    [_, second] = stage.service.call("GET", f"/v1/concerts/{stage.on_sale}")["dates"]
+    return stage.organiser, f"/door/{second['performance_id']}?gate=North"
+
+
+def a_payment(stage: Stage) -> tuple[Colleague, str]:
+    """One payment with its seats, as somebody sees it who may give money back."""
+    _, payment = _with_ticket(stage)
+    return stage.organiser, f"/organiser/payments/{payment}"
+
+
+def cancelling(stage: Stage) -> tuple[Colleague, str]:
+    """What cancelling a date would do."""
+    [_, second] = stage.service.call("GET", f"/v1/concerts/{stage.on_sale}")["dates"]
+    return stage.organiser, f"/organiser/performances/{second['performance_id']}/cancellation"
+
+
+def with_image(stage: Stage) -> tuple[Fan | None, str]:
+    """A concert with an image of its own: dusk over hills, painted here."""
+    concert, _, _ = a_sale(stage, "Dusk", 80, price=60_000)
+    width, height = 900, 600
+    picture = Image.new("RGB", (width, height))
+    brush = ImageDraw.Draw(picture)
+    for y in range(height):
+        part = y / height
+        shade = (int(70 + 150 * part), int(40 + 60 * part), int(110 + 10 * part))
+        brush.line([(0, y), (width, y)], fill=shade)
+    brush.ellipse([560, 210, 700, 350], fill=(250, 214, 150))
+    brush.polygon(
+        [(0, 460), (260, 340), (520, 470), (900, 380), (900, 600), (0, 600)], (60, 24, 70)
+    )
+    written = io.BytesIO()
+    picture.save(written, "PNG")
+    body = {"image": base64.b64encode(written.getvalue()).decode()}
+    stage.service.organise("PUT", f"/v1/concerts/{concert}/image", body)
+    return None, f"/concerts/{concert}"
+
+
 # Which seats others have in the pictures of halls: so many at once, at places that look like chance.
 SOLD_AT, HELD_AT = (37, 91, 140, 183, 262, 311, 402, 455, 540, 610, 700, 777), (52, 205, 333, 580)
 HALL_PRICES = (165_000, 143_000, 121_000, 99_000, 77_000)
@@ -497,6 +577,19 @@ PAGES: dict[str, Way] = {
     "organiser-staff": organiser("/organiser/staff"),
     "organiser-keys": organiser("/organiser/keys"),
     "organiser-log": organiser("/organiser/log"),
+    "planning": organiser("/organiser/concerts"),
+    "planning-new": organiser("/organiser/concerts/new"),
+    "planning-concert": planned("/organiser/concerts/{concert}"),
+    "planning-date": planned("/organiser/dates/{date}"),
+    "cockpit": organiser("/organiser/sales/main"),
+    "cockpit-lever": organiser("/organiser/sales/main/lever?lever=pause"),
+    "reports": organiser("/organiser/reports"),
+    "door": organiser("/door"),
+    "door-scan": at_the_door,
+    "payments": organiser("/organiser/payments"),
+    "payment": a_payment,
+    "cancellation": cancelling,
+    "concert-image": with_image,
 }
 
 

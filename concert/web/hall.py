@@ -270,5 +270,6 @@ def _words(limit: int) -> dict[str, Any]:
             "These, which you had chosen, were just taken: %(seats)s.", seats="{seats}"
         ),
         "held": _("You are holding: %(seats)s.", seats="{seats}"),
+        "corrected": _("The organiser has changed the prices."),
         "limit": _("You have chosen %(limit)s seats, the most for one person.", limit=limit),
     }

@@ -145,6 +145,8 @@ class FactsTold:
 
     def __call__(self, fact: Fact) -> tuple[bytes, bool]:
         """What to say of a fact; it is never the last."""
+        if fact.kind == "corrected":
+            return CORRECTED, False
         return (seats_as_facts(self._user_id, fact) if fact.kind == "seats" else RESYNC), False
 
 

@@ -7,6 +7,7 @@ const say = document.getElementById("say");
 const limit = Number(form.dataset.limit);
 const SILENCE_MS = 20000;
 const LOOK_MS = 30000;
+const BELIEVED_MS = 1200;
 const MOST_TRIES = 8;
 const AGAIN_MS = 300;
 
@@ -145,9 +146,13 @@ changes.addEventListener("htmx:sse:after:connection", (event) => {
 changes.addEventListener("htmx:sse:before:message", () => (heardAt = Date.now()));
 changes.addEventListener("htmx:sse:after:message", () => update(true));
 changes.addEventListener("resync", look);
-// The organiser has corrected prices or the number of seats, which no letter tells.
+// The organiser has corrected prices or the number of seats, which no letter tells. Another process of the
+// service may believe the old ones for a second; and a crowd does not ask at once.
 changes.addEventListener("corrected", () =>
-  htmx.ajax("GET", map.dataset.part, { target: "#map", swap: "innerMorph" }).then(() => update(true)),
+  setTimeout(
+    () => htmx.ajax("GET", map.dataset.part, { target: "#map", swap: "innerMorph" }).then(() => update(true)),
+    BELIEVED_MS * (1 + Math.random()),
+  ),
 );
 
 // A silent stream is opened anew. While somebody looks, the map is compared now and then in any case.

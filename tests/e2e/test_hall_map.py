@@ -406,3 +406,47 @@ def test_what_was_told_before_the_plan_came_is_made_good(
         route.continue_()
     page = drawn(visitor.page)
     expect(page.locator("[data-count=h]")).to_have_text("1")
+
+
+def test_new_prices_are_shown_and_said_and_what_was_chosen_stays(
+    arena: Hall, open_browser: OpenBrowser
+) -> None:
+    visitor = open_browser(viewport=PHONE)
+    page = see(visitor, arena)
+    seat = 1500
+    category, name = page.evaluate(
+        """(n) => {
+          const { plan, choice } = document.getElementById("hall").map;
+          choice.toggle(n);
+          return [plan.category[n], plan.categories[plan.category[n]].name];
+        }""",
+        seat,
+    )
+    total = page.locator("#tray-amount")
+    expect(total).to_have_text(f"₩{PRICES[name]:,}")
+    section = page.locator("#list-body a[data-step]").nth(1)
+    section.focus()
+    focused = section.get_attribute("href")
+    view = page.evaluate(VIEW)
+
+    [date] = arena.sale.call("GET", f"/v1/concerts/{arena.concert_id}").json["dates"]
+    path = f"/v1/performances/{date['performance_id']}"
+    halved = {one: price // 2 for one, price in PRICES.items()}
+    moved = arena.sale.organise("PATCH", path, json={"prices": halved})
+    assert moved.status_code == 200, moved.text
+
+    words = visitor.words("The organiser has changed the prices.")
+    expect(page.locator("#say")).to_have_text(words, timeout=20_000)
+    expect(total).to_have_text(f"₩{halved[name]:,}")
+    legend = page.locator(f".hall-price[data-category='{category}'] b")
+    expect(legend).to_have_text(f"₩{halved[name]:,}")
+    expect(page.locator("#best-category")).to_contain_text(f"{name} · ₩{halved[name]:,}")
+    expect(section.locator("span").first).to_contain_text("₩")
+    until(
+        visitor,
+        lambda: page.evaluate("document.activeElement.getAttribute('href')") == focused,
+    )
+    assert page.evaluate(VIEW) == view
+    assert not any(
+        f"₩{price:,}" in page.locator("#list-body").inner_text() for price in PRICES.values()
+    )

@@ -39,6 +39,19 @@ window.addEventListener("hide-or-show", (event) => {
   document.dispatchEvent(new Event("visibilitychange"));
 });
 """
+# Counts the screen locks that the browser has given and not taken back.
+COUNT_LOCKS = """
+window.locks = 0;
+if (navigator.wakeLock) {
+  const request = WakeLock.prototype.request;
+  WakeLock.prototype.request = async function (kind) {
+    const lock = await request.call(this, kind);
+    locks += 1;
+    lock.addEventListener("release", () => (locks -= 1));
+    return lock;
+  };
+}
+"""
 PICTURE = "document.getElementById('crowd').toDataURL()"
 DRAWN = """() => {
   const canvas = document.getElementById("crowd");
@@ -201,6 +214,23 @@ def test_ten_seconds_without_network_cost_nobody_their_place(
         visitor.sees_place(3, seconds=2)
         visitor.sees_connection("live")
         assert behind.place().json["position"] == 4
+
+
+def test_the_screen_stays_on_for_whoever_wants_that(hall: Hall, visitor: Visitor) -> None:
+    hall.set(capacity=1)
+    hall.fan_inside()
+    visitor.context.add_init_script(COUNT_LOCKS)
+    visitor.stand_in_line(hall, 1)
+    box = visitor.page.get_by_label(visitor.words("Keep the screen on while I wait"))
+    # A browser that does not want to is believed: the box says how it is.
+    box.click()
+    expect(box).not_to_be_checked()
+    assert visitor.page.evaluate("locks") == 0
+    visitor.context.grant_permissions(["screen-wake-lock"])
+    box.check()
+    until(visitor, lambda: visitor.page.evaluate("locks") == 1)
+    box.uncheck()
+    until(visitor, lambda: visitor.page.evaluate("locks") == 0)
 
 
 def test_a_tab_in_the_background_says_in_its_title_that_it_is_its_turn(

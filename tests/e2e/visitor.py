@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from flask_babel import force_locale, gettext
-from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, expect
+from playwright.sync_api import BrowserContext, ConsoleMessage, Error, Locator, Page, expect
 
 from concert.factory import ConcertApp
 from tests.e2e.house import Hall
@@ -96,7 +96,13 @@ class Visitor:
 
     def go(self, path: str) -> None:
         """Type the address of a page."""
-        self.page.goto(self.address + path)
+        try:
+            self.page.goto(self.address + path)
+        except Error as error:
+            # A page without scripts loads itself again; where that comes between, the address is typed again.
+            if "net::ERR_ABORTED" not in error.message:
+                raise
+            self.page.goto(self.address + path)
 
     def join(self, hall: Hall) -> None:
         """Line up from the concert's page."""

@@ -11,6 +11,7 @@ from concert.ground.parts import part
 from concert.overview.lately import LatelyRead
 from concert.overview.sales import sale_of
 from concert.reservations.service import RememberedPrices, seat_prices
+from tests.halls.hall import concert_in, keep, two_rows
 from tests.planning.test_corrections import buyer, change, date_of, move
 from tests.sale import Sale
 from tests.waiting import wait_until
@@ -30,6 +31,16 @@ def test_a_viewer_of_the_map_is_told_to_draw_it_anew(sale: Sale) -> None:
         # What is told of seats from then on has the new price, and the new seats.
         assert other.hold(concert, 6).status_code == 200
         assert "1,234" in until(events, "#seat-6")
+
+
+def test_a_viewer_of_a_hall_that_a_script_draws_is_told_of_new_prices(sale: Sale) -> None:
+    concert = concert_in(sale, keep(sale, two_rows()), prices={"Front": 300, "Back": 100})
+    fan = sale.admitted_fan(concert)
+    number = date_of(sale, concert)["performance_id"]
+    with stream(Browser(sale).become(fan), f"/live/performances/{number}?as=facts") as events:
+        assert "resync" in next(events)
+        assert move(sale, concert, prices={"Front": 500, "Back": 200}).status_code == 200
+        assert until(events, "event:corrected")
 
 
 def test_the_map_shows_what_was_corrected_at_once(sale: Sale) -> None:

@@ -318,7 +318,7 @@ def test_heartbeats_come_sooner_than_a_proxy_or_a_page_takes_a_stream_for_dead(
         place = proxy[proxy.index(f"location {address} {{") :]
         timeout = re.search(r"proxy_read_timeout (\d+)s", place[: place.index("}")])
         assert timeout and 2 * HEARTBEAT_SECONDS < int(timeout[1])
-    for script in ("waiting-room", "seat-map"):
+    for script in ("waiting-room/line", "seat-map"):
         silence = re.search(r"SILENCE_MS = (\d+)", (PROJECT / f"static/js/{script}.js").read_text())
         assert silence and 2 * HEARTBEAT_SECONDS < int(silence[1]) / 1000
     # Many proxies that are not ours cut what is silent for half a minute.

@@ -36,6 +36,7 @@ KNOWN: dict[str, tuple[Any, ...]] = {
     "tickets_undecided": (3,),
     "seats_in_use": ([12],),
     "has_sales": ("It cannot become a draft:", 1, 2),
+    "refund_not_possible": ("gone", "It went wrong."),
     "rate_limited": (1,),
     "unavailable": ("The database",),
 }

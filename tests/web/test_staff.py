@@ -94,7 +94,7 @@ def test_an_organiser_adds_somebody_who_signs_in_by_the_link_that_is_shown(
     (link,) = {a["href"] for a in page.with_tag("a") if "/staff/enter/" in a["href"]}
     assert [one for one in page.with_tag("svg") if "qr" in one.get("class", "")]
     gate = new_visitor()
-    assert enter(gate, link.rpartition("/")[2]).headers["Location"] == "/staff"
+    assert enter(gate, link.rpartition("/")[2]).headers["Location"] == "/door"
     assert "Gate" in gate.read("/staff").text
     told = [(one.verb, one.actor_name) for one in lines() if one.verb in ("add_staff", "sign_in")]
     assert told[-2:] == [("add_staff", "Boss"), ("sign_in", "Gate")]

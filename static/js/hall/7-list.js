@@ -4,8 +4,9 @@
 const ARROWS = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
 
 export class List {
-  constructor(element, { choice, pointed }) {
-    Object.assign(this, { element, choice, pointed });
+  // `address` is where what stands here now can be had.
+  constructor(element, { address, choice, pointed }) {
+    Object.assign(this, { element, address, choice, pointed });
     element.addEventListener("click", (event) => {
       const link = event.target.closest("a[data-step]");
       if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
@@ -26,15 +27,30 @@ export class List {
     this.take();
   }
 
+  // The same step once more, with what it costs now; the focus stays where it is.
+  async again() {
+    const meant = (one) => one.dataset.seat ?? one.getAttribute("href");
+    const held = document.activeElement;
+    const same = this.element.contains(held) ? meant(held) : null;
+    await this.fetch(this.address);
+    this.take();
+    if (same) [...this.element.querySelectorAll("a, input")].find((one) => meant(one) === same)?.focus();
+  }
+
+  async fetch(address) {
+    const part = new URL(address);
+    part.searchParams.set("part", "list");
+    const answer = await fetch(part, { headers: { Accept: "text/html" } });
+    if (!answer.ok || answer.redirected) throw new Error(answer.statusText);
+    this.element.innerHTML = await answer.text();
+    this.address = address;
+  }
+
   // One step further: the rows of a section, or the seats of a row.
   async step(link) {
-    const address = new URL(link.href);
-    address.searchParams.set("part", "list");
     this.element.setAttribute("aria-busy", "true");
     try {
-      const answer = await fetch(address, { headers: { Accept: "text/html" } });
-      if (!answer.ok || answer.redirected) throw new Error(answer.statusText);
-      this.element.innerHTML = await answer.text();
+      await this.fetch(new URL(link.href));
     } catch {
       return location.assign(link.href);
     } finally {

@@ -6,6 +6,8 @@ const LOOK_MS = 30000;
 const WATCH_MS = 10000;
 // What was heard so lately may be newer than what a look says.
 const NEWER_MS = 2500;
+// Another process of the service may believe the old prices for a second; and a crowd does not ask at once.
+const BELIEVED_MS = 1200;
 const LETTERS_OF = { available: "a", held: "h", sold: "s", blocked: "b" };
 
 export function letterOf(state, isMine) {
@@ -15,7 +17,8 @@ export function letterOf(state, isMine) {
 export class Live {
   // It listens at once: the stream may begin before the plan is there. What it hears by then is
   // made good by the look that follows.
-  constructor(element, { address, page }) {
+  // `corrected` is called when the organiser has changed prices, which no letter tells.
+  constructor(element, { address, page, corrected }) {
     Object.assign(this, { element, address, page, choice: null });
     this.heardAt = this.lookedAt = Date.now();
     this.heard = new Map();
@@ -29,6 +32,7 @@ export class Live {
     element.addEventListener("htmx:sse:before:message", () => (this.heardAt = Date.now()));
     element.addEventListener("seats", (event) => this.hear(JSON.parse(event.detail.data)));
     element.addEventListener("resync", () => this.look());
+    element.addEventListener("corrected", () => setTimeout(corrected, BELIEVED_MS * (1 + Math.random())));
     setInterval(() => this.watch(), WATCH_MS);
     document.addEventListener("visibilitychange", () => document.hidden || this.look());
     addEventListener("online", () => {

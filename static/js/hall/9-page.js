@@ -7,7 +7,13 @@ if (hall) begin(hall);
 
 async function begin(hall) {
   const { dataset } = hall;
-  const live = new Live(document.getElementById("changes"), { address: dataset.look, page: dataset.page });
+  let [pane, list, choice] = [null, null, null];
+  const live = new Live(document.getElementById("changes"), {
+    address: dataset.look,
+    page: dataset.page,
+    // Without a network the prices stay as they are; what is held says its own.
+    corrected: () => choice && reprice(hall, choice, list).catch(() => {}),
+  });
   const answer = await fetch(dataset.plan);
   // Without the plan there is the list, which the server has written.
   if (!answer.ok) return;
@@ -16,8 +22,7 @@ async function begin(hall) {
   const canvas = document.getElementById("hall-canvas");
   const marks = { shown: new Set(), pointed: 0, sayFree: (n) => words.count.replace("{n}", n.toLocaleString()) };
   const painter = new Painter(canvas, plan, marks);
-  let [pane, list] = [null, null];
-  const choice = new Choice({
+  choice = new Choice({
     plan,
     words,
     states: dataset.states,
@@ -48,7 +53,14 @@ async function begin(hall) {
       for (const tool of tools.slice(1)) tool.setAttribute("aria-disabled", String(whole));
     },
   });
+  // A page that answers a form stands elsewhere than the map.
+  const asked = new URL(dataset.page, location.href);
+  for (const name of ["section", "row"]) {
+    const value = new URLSearchParams(location.search).get(name);
+    if (value !== null) asked.searchParams.set(name, value);
+  }
   list = new List(document.getElementById("list-body"), {
+    address: asked,
     choice,
     pointed(n) {
       marks.pointed = n;
@@ -74,6 +86,32 @@ async function begin(hall) {
   // For whoever looks from outside: the tests, and whoever wonders in the console.
   hall.map = { plan, pane, choice, painter };
   performance.mark("hall");
+}
+
+// Prices are others now: takes them from a page and a plan that are written anew. The choice, the view and
+// the focus stay; what the chosen seats cost is another sum.
+async function reprice(hall, choice, list) {
+  const { dataset } = hall;
+  const answer = await fetch(dataset.page, { headers: { Accept: "text/html" } });
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const now = page.getElementById("hall");
+  if (!answer.ok || answer.redirected || !now) return location.replace(dataset.page);
+  if (now.dataset.plan === dataset.plan) return;
+  const plan = await fetch(now.dataset.plan);
+  if (!plan.ok) return;
+  choice.plan.categories = (await plan.json()).categories;
+  dataset.plan = now.dataset.plan;
+  for (const price of hall.querySelectorAll("[data-category] b")) {
+    const { category } = price.parentElement.dataset;
+    price.textContent = now.querySelector(`[data-category="${category}"] b`).textContent;
+  }
+  for (const option of document.querySelectorAll("#best-category option")) {
+    const told = [...page.querySelectorAll("#best-category option")].find((one) => one.value === option.value);
+    if (told) option.textContent = told.textContent;
+  }
+  choice.show();
+  choice.say.textContent = choice.words.corrected;
+  await list.again();
 }
 
 // Does what a tap means: nearer from afar; a seat, or a place to stand, from near by.
