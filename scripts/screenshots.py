@@ -21,7 +21,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.cookiejar import CookieJar
@@ -42,6 +42,13 @@ ORGANISER_KEY = "the organiser's key for pictures"
 SIZES = {"phone": (390, 844), "desktop": (1440, 900)}
 SCHEMES = ("light", "dark")
 LANGUAGES = ("en", "ko")
+# Pages of staff are many: each size, scheme and language in half of their pictures is enough to see them by.
+STAFF_VIEWS = (
+    ("phone", "light", "en"),
+    ("phone", "dark", "ko"),
+    ("desktop", "light", "ko"),
+    ("desktop", "dark", "en"),
+)
 TALLEST = 1800
 JPEG_QUALITY = 50
 
@@ -182,6 +189,7 @@ class Stage:
     rooms: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     halls: dict[str, tuple[int, str]] = field(default_factory=dict)
     draft: tuple[int, int] | None = None
+    pictured: int = 0
 
 
 Way = Callable[[Stage], tuple[Fan | Colleague | None, str]]
@@ -433,6 +441,12 @@ def cancelling(stage: Stage) -> tuple[Colleague, str]:
 
 def with_image(stage: Stage) -> tuple[Fan | None, str]:
     """A concert with an image of its own: dusk over hills, painted here."""
+    if not stage.pictured:
+        stage.pictured = _sale_with_image(stage)
+    return None, f"/concerts/{stage.pictured}"
+
+
+def _sale_with_image(stage: Stage) -> int:
     concert, _, _ = a_sale(stage, "Dusk", 80, price=60_000)
     width, height = 900, 600
     picture = Image.new("RGB", (width, height))
@@ -449,7 +463,7 @@ def with_image(stage: Stage) -> tuple[Fan | None, str]:
     picture.save(written, "PNG")
     body = {"image": base64.b64encode(written.getvalue()).decode()}
     stage.service.organise("PUT", f"/v1/concerts/{concert}/image", body)
-    return None, f"/concerts/{concert}"
+    return concert
 
 
 # Which seats others have in the pictures of halls: so many at once, at places that look like chance.
@@ -542,6 +556,28 @@ ACTS: dict[str, Callable[[Page], None]] = {
     **{f"hall-{name}-near": look_near for name in ("club", "theatre", "arena")},
 }
 
+STAFF_PAGES: dict[str, Way] = {
+    "staff-ask": nobody("/staff"),
+    "staff-link": a_link,
+    "staff-devices": organiser("/staff"),
+    "organiser": organiser("/organiser"),
+    "organiser-staff": organiser("/organiser/staff"),
+    "organiser-keys": organiser("/organiser/keys"),
+    "organiser-log": organiser("/organiser/log"),
+    "planning": organiser("/organiser/concerts"),
+    "planning-new": organiser("/organiser/concerts/new"),
+    "planning-concert": planned("/organiser/concerts/{concert}"),
+    "planning-date": planned("/organiser/dates/{date}"),
+    "cockpit": organiser("/organiser/sales/main"),
+    "cockpit-lever": organiser("/organiser/sales/main/lever?lever=pause"),
+    "reports": organiser("/organiser/reports"),
+    "door": organiser("/door"),
+    "door-scan": at_the_door,
+    "payments": organiser("/organiser/payments"),
+    "payment": a_payment,
+    "cancellation": cancelling,
+}
+
 PAGES: dict[str, Way] = {
     "home": nobody("/"),
     "concert": nobody("/concerts/{stage.on_sale}"),
@@ -570,26 +606,8 @@ PAGES: dict[str, Way] = {
     **{f"hall-{name}-near": in_a_hall(name) for name in ("club", "theatre", "arena")},
     "greeting-waiting": greeted("/wallet", turn=False),
     "greeting-turn": greeted("/wallet", turn=True),
-    "staff-ask": nobody("/staff"),
-    "staff-link": a_link,
-    "staff-devices": organiser("/staff"),
-    "organiser": organiser("/organiser"),
-    "organiser-staff": organiser("/organiser/staff"),
-    "organiser-keys": organiser("/organiser/keys"),
-    "organiser-log": organiser("/organiser/log"),
-    "planning": organiser("/organiser/concerts"),
-    "planning-new": organiser("/organiser/concerts/new"),
-    "planning-concert": planned("/organiser/concerts/{concert}"),
-    "planning-date": planned("/organiser/dates/{date}"),
-    "cockpit": organiser("/organiser/sales/main"),
-    "cockpit-lever": organiser("/organiser/sales/main/lever?lever=pause"),
-    "reports": organiser("/organiser/reports"),
-    "door": organiser("/door"),
-    "door-scan": at_the_door,
-    "payments": organiser("/organiser/payments"),
-    "payment": a_payment,
-    "cancellation": cancelling,
     "concert-image": with_image,
+    **STAFF_PAGES,
 }
 
 
@@ -609,18 +627,23 @@ def main() -> int:
             executable_path=os.environ.get("CHROMIUM") or installed_chromium(),
             args=["--no-sandbox", "--disable-background-networking"],
         )
-        total = len(names) * len(SIZES) * len(SCHEMES) * len(LANGUAGES)
-        for done, (name, size, scheme, language) in enumerate(
-            product(names, SIZES, SCHEMES, LANGUAGES), 1
-        ):
+        views = [(name, *view) for name in names for view in views_of(name)]
+        for done, (name, size, scheme, language) in enumerate(views, 1):
             picture = options.out / f"{name}-{size}-{scheme}-{language}.jpg"
             found += take(browser, stage, name, size, scheme, language, picture, options.check)
-            print(f"\r{done} of {total} {picture.name:<44}", end="", file=sys.stderr, flush=True)
+            print(
+                f"\r{done} of {len(views)} {picture.name:<44}", end="", file=sys.stderr, flush=True
+            )
         print(file=sys.stderr)
         browser.close()
     for line in found:
         print(line)
     return 1 if found else 0
+
+
+def views_of(name: str) -> Iterable[tuple[str, str, str]]:
+    """In which sizes, schemes and languages a page is shown."""
+    return STAFF_VIEWS if name in STAFF_PAGES else product(SIZES, SCHEMES, LANGUAGES)
 
 
 def take(

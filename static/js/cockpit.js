@@ -8,6 +8,8 @@ const plots = document.getElementById("plots");
 const lost = document.getElementById("lost");
 const announcer = document.getElementById("announcer");
 const SILENCE_MS = 20000;
+// Longer than any process remembers what it has read of a sale.
+const BELIEVED_MS = 2500;
 const MOST_SAMPLES = 5000;
 
 let stream = null;
@@ -25,6 +27,12 @@ let charts = [];
 
 function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+}
+
+// Room for the longest of the numbers at the side, whatever language and magnitude they have.
+function asWide(_, marks) {
+  const longest = Math.max(0, ...(marks ?? []).map((mark) => mark.length));
+  return Math.max(40, longest * 8 + 18);
 }
 
 function columns(chart) {
@@ -63,7 +71,7 @@ function drawn(element) {
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), zone),
       cursor: { drag: { x: false, y: false } },
       scales: { y: { range: (_, least, most) => [0, Math.max(1, most * 1.08)] } },
-      axes: [{ ...axis, space: 75, values: marked }, { ...axis, size: 56, values: (_, marks) => marks.map((mark) => (Number.isInteger(mark) ? mark.toLocaleString() : "")) }],
+      axes: [{ ...axis, space: 75, values: marked }, { ...axis, size: asWide, values: (_, marks) => marks.map((mark) => (Number.isInteger(mark) ? mark.toLocaleString() : "")) }],
       series: [{ label: plots.dataset.time, value: (_, seconds) => (seconds == null ? "–" : clock(seconds, "2-digit")) }, ...series],
       legend: { live: true },
     },
@@ -142,7 +150,11 @@ changes.addEventListener("htmx:sse:after:connection", (event) => {
   heardAt = Date.now();
 });
 changes.addEventListener("htmx:sse:before:message", () => (heardAt = Date.now()));
-changes.addEventListener("moved", look);
+// Another process of the service may believe for a second what it read before that.
+changes.addEventListener("moved", () => {
+  look();
+  setTimeout(look, BELIEVED_MS);
+});
 changes.addEventListener("live:lost", () => (lost.hidden = false));
 setInterval(() => {
   if (Date.now() - heardAt >= SILENCE_MS) stream?.reader?.cancel();
