@@ -22,7 +22,11 @@ RUN /opt/venv/bin/pip install --no-deps --no-build-isolation --no-index --editab
 
 FROM nginx:1.28-alpine AS proxy
 COPY deploy/nginx.conf deploy/upstreams.conf /etc/nginx/
+# The same beside a web, with which it shares an address (deploy/aws, deploy/kubernetes).
+COPY deploy/nginx.conf deploy/beside/upstreams.conf /etc/nginx/beside/
 COPY deploy/unavailable.html /srv/pages/unavailable.html
+# All that is written. Where a volume is put here (Fargate), it gets this directory's mode.
+VOLUME /tmp
 USER nginx
 EXPOSE 8080
 STOPSIGNAL SIGQUIT
@@ -48,6 +52,8 @@ COPY templates templates
 COPY static static
 COPY migrations migrations
 COPY deploy/healthcheck.py deploy/start.py deploy/
+# As above.
+VOLUME /tmp
 USER 10001:10001
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \

@@ -14,7 +14,7 @@ PYTEST := $(BIN)/pytest -n $(WORKERS) --dist worksteal
 # the environment forbids them to keep what they have compiled.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup tools run test check pytest lint format types imports test-cluster coverage mutants rehearse \
+.PHONY: help setup tools run test check pytest lint format types imports test-cluster test-deploy coverage mutants rehearse \
 	migrate bench bench-full screenshots translations lock clean
 
 help: ## List these targets
@@ -56,6 +56,10 @@ test-cluster: tools ## Run the waiting room's whole suite on three Redis servers
 	CONCERT_TEST_CLUSTER=1 $(PYTEST) tests/waiting_room $(ARGS)
 	$(BIN)/pytest tests/scale/rehearse_on_a_cluster.py
 
+test-deploy: ## Judge the templates for a cloud, the manifests and the workflows, in an environment of their own
+	@scripts/setup.sh deploy
+	.venv-deploy/bin/pytest -c tests/cloud/pytest.ini --rootdir . --confcutdir tests/cloud -p no:cacheprovider tests/cloud $(ARGS)
+
 coverage: ## Run the tests, write the coverage report to htmlcov/, and fail below the gate
 	@scripts/setup.sh test
 	$(PYTEST) --cov --cov-report=term-missing:skip-covered --cov-report=html --cov-report=xml
@@ -91,6 +95,6 @@ lock: tools ## Resolve the packages anew and write the lock files
 	@scripts/lock.sh
 
 clean: ## Remove the environment and everything that tools wrote (the data in .concert stays)
-	rm -rf .venv *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis \
+	rm -rf .venv .venv-deploy *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis \
 		.coverage .coverage.* coverage.xml htmlcov test-results
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -4,6 +4,7 @@
 #   scripts/setup.sh         what running the service on this machine needs
 #   scripts/setup.sh dev     and the tools that look at the code, and the packages of the tests
 #   scripts/setup.sh test    and the browser, fonts and proxy of the tests
+#   scripts/setup.sh deploy  .venv-deploy, with what judges the templates for a cloud, and nothing else
 #   scripts/setup.sh bench   and the load generator of the benchmarks
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -137,10 +138,30 @@ install_bench_tools() {
         say "The benchmarks need the load generator wrk. Run: apt-get install wrk"
 }
 
+# It agrees with our own packages on too little to share an environment with them.
+make_deploy_environment() {
+    local stamp
+    stamp=.venv-deploy/.installed-$(sha256sum <requirements-deploy.lock | cut -c 1-16)
+    [ -e "$stamp" ] && return
+    check_python
+    say "Making .venv-deploy (a minute, the first time)"
+    rm -rf .venv-deploy
+    "$PYTHON" -m venv .venv-deploy
+    .venv-deploy/bin/python -m pip install --disable-pip-version-check --no-input --progress-bar off \
+        --require-hashes --only-binary :all: --no-deps --no-compile -r requirements-deploy.lock </dev/null |
+        show_progress requirements-deploy.lock
+    touch "$stamp"
+}
+
 # Two commands in one checkout at once: the second waits for the first.
 if command -v flock >/dev/null; then
     exec 9<"$0"
     flock 9
+fi
+
+if [ "${1:-}" = deploy ]; then
+    make_deploy_environment
+    exit
 fi
 
 layer requirements-local.lock "the locked packages (half a minute, the first time)"

@@ -41,7 +41,15 @@ def test_running_on_one_machine_installs_no_package_of_the_tests() -> None:
     assert re.search(r"^setup: .*\n\t@scripts/setup.sh$", makefile, re.MULTILINE)
 
 
-@pytest.mark.parametrize("name", LAYERS)
+def test_what_judges_the_clouds_pictures_is_locked_apart_from_our_own_packages() -> None:
+    groups = tomllib.loads((PROJECT / "pyproject.toml").read_text())["dependency-groups"]
+    names = {re.split(r"[^\w-]", one)[0] for one in groups["deploy-checks"]}
+    assert names <= set(locked("requirements-deploy.lock"))
+    assert "moto" in names and "moto" not in locked("requirements-dev.lock")
+    assert "flask-migrate" not in locked("requirements-deploy.lock")
+
+
+@pytest.mark.parametrize("name", [*LAYERS, "requirements-deploy.lock"])
 def test_every_package_is_locked_by_hash_and_no_registry_is_named(name: str) -> None:
     text = (PROJECT / name).read_text()
     assert text.count("--hash=sha256:") >= len(locked(name))

@@ -113,13 +113,14 @@ class Stack:
         self.processes[name] = Program((found, *command[1:]), environment)
         return self.processes[name]
 
-    def start_proxy(self, more: str = "") -> None:
-        """Start the proxy; ``more`` stands in its ``upstreams.conf``, as operations.md says for TLS."""
+    def start_proxy(self, more: str = "", instead: str | None = None) -> None:
+        """Start the proxy; ``more`` stands in its ``upstreams.conf``, as operations.md says for TLS,
+        or ``instead`` in its place."""
         configuration = proxy.rendered(
             self.directory, self.port, [*self.web_ports.values()], [self.live_port]
         )
-        with (self.directory / "upstreams.conf").open("a") as file:
-            file.write(more)
+        upstreams = self.directory / "upstreams.conf"
+        upstreams.write_text((upstreams.read_text() if instead is None else instead) + more)
         self.run("proxy", proxy.command(NGINX, self.directory, configuration), dict(os.environ))
 
     def kill(self, name: str) -> None:

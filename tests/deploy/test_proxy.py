@@ -132,6 +132,28 @@ def behind_another(echo: Echo) -> Iterator[Stack]:
         yield stack
 
 
+@pytest.fixture
+def beside_a_web(echo: Echo) -> Iterator[Stack]:
+    """The proxy with deploy/beside/upstreams.conf: in a cloud, behind a balancer, at one address with its web."""
+    text = (DEPLOY / "beside/upstreams.conf").read_text()
+    for old, new in (
+        ("10.0.0.0/8", "127.0.0.0/8"),
+        ("127.0.0.1:8000", f"127.0.0.1:{echo.server_port}"),
+        ("127.0.0.1:8001", f"127.0.0.1:{free_port()}"),
+    ):
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    with temporary_directory() as directory:
+        stack = Stack(directory, "", "")
+        stack.web_ports, stack.live_port = {"web-1": echo.server_port}, free_port()
+        try:
+            stack.start_proxy(instead=text)
+            wait_until_served(stack.processes.values(), stack.port, "/proxy-health")
+            yield stack
+        finally:
+            stack.stop()
+
+
 def headers_seen(proxy: Stack, **sent: str) -> dict[str, str]:
     headers = {name.replace("_", "-"): value for name, value in sent.items()}
     seen: dict[str, str] = proxy.call("GET", "/v1/concerts", headers=headers).json["headers"]
@@ -431,3 +453,17 @@ def test_the_page_for_an_outage_passes_its_own_content_security_policy() -> None
     assert len(style) == 1
     assert f"style-src 'sha256-{digest}'" in (DEPLOY / "nginx.conf").read_text()
     assert "<script" not in page and "style=" not in page
+
+
+def test_beside_a_web_the_proxy_says_whom_the_balancer_saw_and_that_it_was_https(
+    beside_a_web: Stack,
+) -> None:
+    seen = headers_seen(
+        beside_a_web, X_Forwarded_For="203.0.113.9", X_Forwarded_Proto="https", Host="t.example"
+    )
+    # Two proxies are believed there: the last two of each.
+    assert seen["X-Forwarded-For"].split(", ")[-2] == "203.0.113.9"
+    assert seen["X-Forwarded-Proto"].split(", ")[-2] == "https"
+    assert seen["X-Forwarded-Host"] == "t.example"
+    # Figures are not for the public there, either.
+    assert beside_a_web.call("GET", "/metrics").status == 404

@@ -1,0 +1,1 @@
+"""The pictures for a cloud: `make test-deploy`, in an environment of its own."""
