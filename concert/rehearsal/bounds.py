@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from concert.rehearsal.notes import Admitted, Held, Joined, Notes
 from concert.rehearsal.plan import Plan
@@ -76,6 +76,20 @@ def covers(found: Sequence[Span], begins: float, ends: float) -> bool:
     return index >= 0 and found[index][0] <= begins and ends <= found[index][1]
 
 
+class AnyOf:
+    """Many stretches, of which one at a time may have all of another."""
+
+    def __init__(self, spans: Iterable[Span]) -> None:
+        in_order = sorted(spans)
+        self._begins = [begins for begins, _ in in_order]
+        self._latest = list(accumulate((ends for _, ends in in_order), max))
+
+    def covers(self, begins: float, ends: float) -> bool:
+        """Whether any single one of them has all of this one."""
+        index = bisect_right(self._begins, begins) - 1
+        return index >= 0 and self._latest[index] >= ends
+
+
 class Bounds:
     """The bounds of an evening.
 
@@ -105,6 +119,8 @@ class Bounds:
         # Seats that are free: at the most, and at the least.
         self.free_most = Steps(_united(taken), plan.seats, -1)
         self.free_least = Steps(_united(perhaps), plan.seats, -1)
+        # When each seat was free for certain.
+        self.free = AnyOf(span for seat in _gaps(perhaps, plan.seats) for span in seat)
         # Seats that are sold: at the least, and at the most.
         self.sold_least = Steps((paid.seen, EVER) for paid in self._paid.values())
         told_of = {(paid.fan, paid.payment) for paid in notes.paid}
@@ -289,6 +305,18 @@ def last_calls(notes: Notes) -> dict[int, float]:
     for inside in notes.inside:
         ends[inside.fan] = max(ends.get(inside.fan, 0.0), inside.sent)
     return ends
+
+
+def _gaps(spans: dict[int, list[Span]], seats: int) -> Iterator[list[Span]]:
+    """What lies between the spans of each seat, from the beginning on."""
+    for of_seat in spans.values():
+        gaps, free_since = [], -EVER
+        for since, until in _united({0: of_seat}):
+            gaps.append((free_since, since))
+            free_since = until
+        yield [*gaps, (free_since, EVER)]
+    for _ in range(seats - len(spans)):
+        yield [(-EVER, EVER)]
 
 
 def _united(spans: dict[int, list[Span]]) -> Iterator[Span]:

@@ -372,6 +372,11 @@ def test_notes_that_contradict_a_promise_about_seats_break_it(
             },
             id="whoever let it lapse may still be inside",
         ),
+        pytest.param(
+            TOLD_TRUTH,
+            {"heard": told(11.1, 0, 2, 0)},
+            id="one seat was taken as another came back, and news of the two crossed",
+        ),
     ],
 )
 def test_what_may_have_been_breaks_no_promise(promise: int, changed: dict[str, Note]) -> None:
