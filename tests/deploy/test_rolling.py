@@ -49,7 +49,7 @@ class Crowd:
                 if self._over.is_set():
                     return
                 self._ask(connection, "GET", "/v1/enqueues", self.place)
-                # The proxy sends no POST again that it had sent, and neither does this client.
+                # Joining twice is joining once, so the proxy may send it again; this client does not.
                 self._ask(connection, "POST", "/v1/enqueues", user, body)
                 time.sleep(0.02)
         finally:

@@ -153,8 +153,8 @@ def look(visitor: Visitor) -> None:
 
 
 def until(visitor: Visitor, condition: Callable[[], bool]) -> None:
-    """Let the browser go on until the condition holds, 10 s at the most."""
-    deadline = time.monotonic() + 10
+    """Let the browser go on until the condition holds, 30 s at the most."""
+    deadline = time.monotonic() + 30
     while not condition():
         assert time.monotonic() < deadline
         visitor.page.wait_for_timeout(10)
