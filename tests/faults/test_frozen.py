@@ -16,7 +16,8 @@ from tests.waiting import wait_until
 
 FROZEN_SECONDS = 20.0
 LONGEST_ANSWER = 3.5
-LONGEST_READINESS = 2.0
+# It is asked for 1.5 s; the rest is for a machine that does other things, and less than a probe waits.
+LONGEST_READINESS = 3.0
 RECOVERED_WITHIN = 5.0
 CROWD = 24
 # Between two questions of one person: a hundred and more a second of all, and time for others.
