@@ -500,8 +500,8 @@ def _joined(room: str, user_id: UUID, answer: Sequence[Any]) -> Place:
         raise SalesEnded()
     found = PlaceAnswer(*answer)
     place = int(found.sequence)
-    # Of whoever had the place before, it was noted then: a number is the moment at which it was given.
-    if found.status == b"admitted" and place >= int(found.now) * 1000:
+    # Of whoever had the place before, it was noted then.
+    if found.status == b"admitted" and found.ahead < 0:
         note_event("admitted", user_id, room=room, place=place)
     return _place(QueueToken(user_id, room, place), found)
 

@@ -241,10 +241,19 @@ def test_streams_are_sent_away_one_by_one_so_that_not_all_come_back_at_once(
             # Before all have gone: no new ones, and no readiness.
             for connection, path in zip(kept, ("/readyz", PLACE), strict=True):
                 headers = {"Authorization": f"Bearer {tokens[-1]}"}
-                connection.request("GET", path, headers=headers)
-                answer = connection.getresponse()
-                assert answer.status == 503
-                text = answer.read()
+
+                # It takes a moment until the process hears that it is to end.
+                def refusal(
+                    connection: http.client.HTTPConnection = connection,
+                    path: str = path,
+                    headers: dict[str, str] = headers,
+                ) -> tuple[http.client.HTTPResponse, bytes] | None:
+                    connection.request("GET", path, headers=headers)
+                    answer = connection.getresponse()
+                    text = answer.read()
+                    return (answer, text) if answer.status == 503 else None
+
+                answer, text = wait_until(refusal)
                 assert (
                     b"about to end" in text if path == "/readyz" else answer.headers["Retry-After"]
                 )

@@ -1,7 +1,7 @@
 -- join: give a user a place in the room, or the one that the user has.
 -- KEYS  the room's keys (see _room.lua)
 -- ARGV  1 user, 2 sequence number of an earlier token that the user still has; '' or nothing for none
--- Returns a place (see _room.lua), {'no_room'} where Redis does not know the room, or {'unknown'}
+-- Returns a place (see _room.lua; -1 people are ahead of whoever was let in by this call), {'no_room'} where Redis does not know the room, or {'unknown'}
 -- and changes nothing where it cannot know whether the earlier place still lives, or {'ended'} where no sale
 -- behind the room is open or to come: whoever has a place keeps it, and nobody gets a new one.
 
@@ -39,7 +39,7 @@ if redis.call('ZCARD', WAITING) == 0 and is_open(room) then
   if slots > 0 and same_server() then
     let_in(room, user, sequence)
     take_tokens(tokens, 1, sequence)
-    return place(room, 'admitted', sequence, 0, whole(now + room.entry_ms))
+    return place(room, 'admitted', sequence, -1, whole(now + room.entry_ms))
   end
 end
 redis.call('ZADD', WAITING, sequence, user)
